@@ -24,37 +24,32 @@ def ask_page(page, files: list[Path]) -> pd.DataFrame:
     """Give files to an opened model.html.
 
     Returns:
-        One row per picture, in their order: file, note, label (or problem), probability, set.
+        One row per picture, in their order: file, note, label (or problem) and set as they are
+        shown, and probability, NaN of several labels.
     """
     before = len(read_answers(page))
     page.set_input_files("#pictures", files)
     # The newest answer is a card, all the others are rows.
     earlier = before + len(files) - 1
     page.locator(
-        f"#older:has(tr:nth-child({earlier}))" if earlier else "#latest"
+        f"#older:has(> li:nth-child({earlier}))" if earlier else "#latest"
     ).wait_for(timeout=1000 * SECONDS)
-    answers = read_answers(page)[before:]
-    columns = ["file", "note", "label", "probability", "set"]
-    table = pd.DataFrame(answers, columns=columns, dtype=object)
-    percent = table.probability.str.removesuffix(" %")
-    table["probability"] = pd.to_numeric(percent, errors="coerce") / 100
-    return table
+    columns = ["file", "note", "label", "set"]
+    table = pd.DataFrame(read_answers(page)[before:], columns=columns, dtype=object)
+    told = page.evaluate("() => answers.map(one => one.probability ?? null)")
+    return table.assign(probability=np.array(told[before:], float))
 
 
 def read_answers(page) -> list[list[str]]:
-    """Read what the page shows, the oldest answer first."""
-    script = """places => places.map(place => [
-        ".file", ".note", ".class, .problem", ".percent, .bars", ".set"
-    ].map(kind => place.querySelector(kind)?.innerText.trim() ?? ""))"""
-    rows = page.locator("#older tr").evaluate_all(script)
+    """Read what the page shows of each picture, the oldest answer first."""
+    script = """places => places.map(place => {
+        const read = kind => [...place.querySelectorAll(kind)].map(one => one.innerText.trim()).join(", ");
+        const label = read(".class bdi, .problem") || read(".class");
+        return [read(".file"), read(".note"), label, read(".set").replace("Set: ", "")];
+    })"""
+    rows = page.locator("#older > li").evaluate_all(script)
     rows.reverse()
-    card = page.locator("#latest:visible").evaluate_all(script)
-    for answer in card:
-        # Of its three bars the first has the answer, and its probability at the end.
-        first = answer[3].split("\n")[0]
-        answer[3] = " ".join(first.split()[-2:])
-        answer[4] = answer[4].removeprefix("Set: ")
-    return rows + card
+    return rows + page.locator("#latest:visible").evaluate_all(script)
 
 
 def split_labels(text: str) -> set[str]:

@@ -16,6 +16,7 @@ from PIL import Image
 from lib.base.escapes import escape_text
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
+from lib.data import pictures
 from lib.data.split import find_set
 from lib.evaluation import wording
 from lib.evaluation.figures import SPACE
@@ -27,7 +28,13 @@ def show(ws: Workspace, drawn: Figure | str | None, name: str) -> None:
     """Keep a figure or a gallery, as `keep` does, and display it."""
     path = keep(ws, drawn, name)
     if path:
-        display(HTML(embed(path, name)))
+        display(show_kept(path, name))
+
+
+def show_kept(path: Path, label: str) -> HTML:
+    """Show a kept figure or gallery, as `embed` returns it, in a notebook."""
+    style = (TEMPLATES / "gallery.css").read_text(encoding="utf-8")
+    return HTML(f"<style>{style}</style>{embed(path, label)}")
 
 
 def keep(ws: Workspace, drawn: Figure | str | None, name: str) -> Path | None:
@@ -61,7 +68,10 @@ def _write_svg(figure):
 
 
 def embed(path: Path, label: str) -> str:
-    """Return a kept figure or gallery as HTML; `label` is what screen readers say of a figure."""
+    """Return a kept figure or gallery as HTML, for a page with the rules of gallery.css.
+
+    `label` is what screen readers say of a figure.
+    """
     if path.suffix == ".html":
         return path.read_text(encoding="ascii")
     source = _write_address(path.read_bytes(), "svg+xml")
@@ -80,6 +90,17 @@ def encode(picture: np.ndarray) -> str:
     return _write_address(file.getvalue(), "webp")
 
 
+def embed_picture(path: Path, long_side: int) -> str:
+    """Return the address of a file's picture, as `encode` does, of at most that many pixels a side.
+
+    Raises:
+        PictureError: the file can't be read.
+    """
+    picture = Image.fromarray(pictures.open_upright(path, long_side))
+    picture.thumbnail((long_side, long_side))
+    return encode(picture)
+
+
 def hash_text(text: str) -> str:
     """Hash a script or style as a page's policy names it, which allows no other."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
@@ -89,7 +110,7 @@ def open_template(name: str) -> jinja2.Template:
     """Open a file of `templates`.
 
     Names are escaped for HTML; Markdown escapes them by the filter `text`. Templates may call
-    the functions of `wording`, and `encode` pictures.
+    the functions of `wording`, and embed pictures.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -99,7 +120,10 @@ def open_template(name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        text=escape_text, number=wording.format_number, encode=encode
+        text=escape_text,
+        number=wording.format_number,
+        encode=encode,
+        embed_picture=embed_picture,
     )
     environment.globals.update(vars(wording), hash_text=hash_text)
     return environment.get_template(name)
@@ -107,7 +131,7 @@ def open_template(name: str) -> jinja2.Template:
 
 def save_page(ws: Workspace, name: str, **content: object) -> str:
     """Write a page of the results from its template; return a line on how large it is."""
-    text = open_template(f"{name}.jinja").render(content)
+    text = open_template(f"{name}.jinja").render(content, set=find_set(ws))
     path = ws.file(name)
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")

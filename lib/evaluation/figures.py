@@ -128,9 +128,8 @@ def accuracy_by_model(
             markerfacecolor="none",
             label="one training",
         )
-    axes.axvline(
-        baseline, color=VALIDATION, ls="--", label="always the commonest class"
-    )
+    label = "always the commonest class"
+    axes.axvline(baseline, color=VALIDATION, ls="--", label=label)
     if without_looking is not None:
         label = "size, light and sharpness alone"
         axes.axvline(without_looking, color=VALIDATION, ls=":", label=label)

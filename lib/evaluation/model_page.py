@@ -6,12 +6,12 @@ import hashlib
 import importlib.metadata
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from lib.base.workspace import Workspace
-from lib.data.split import find_set
 from lib.evaluation.conformal import describe_sets
 from lib.evaluation.display import save_page
 from lib.evaluation.metrics import Score
@@ -37,6 +37,7 @@ def write_page(
     flattered: bool,
     lacks: str = "",
     known: dict | None = None,
+    examples: Sequence[Path] = (),
 ) -> str:
     """Write model.html; return a line on its size, or a note on why there is none.
 
@@ -47,6 +48,7 @@ def write_page(
         flattered: whether the pictures of the score chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
         known: features, distances and groups of `resemblance`, by which strangers are marked.
+        examples: pictures that stand in the page, small, so that they can be tried at once.
     """
     ws.file("model.html").unlink(missing_ok=True)
     if lacks:
@@ -55,18 +57,19 @@ def write_page(
         runtime = fetch_runtime(ws.scratch / "downloads")
     except OSError as error:
         return f"{NO_PAGE}: {error}"
-    return save_page(
+    size = save_page(
         ws,
         "model.html",
-        set=find_set(ws),
         record=record,
         score=score,
         flattered=flattered,
         sets=describe_sets(record.answer_sets),
         strangers=_describe_strangers(record, known),
+        examples=examples,
         model=_pack((ws.results / f"models/{record.name}.tflite").read_bytes()),
         runtime=runtime,
     )
+    return f"{size}, with {len(examples)} pictures to try"
 
 
 def compare_file(name: str, y_prob: np.ndarray, file_prob: np.ndarray) -> str:

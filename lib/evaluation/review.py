@@ -5,15 +5,15 @@ from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
-from PIL import Image
 
 from lib.base.machine import count_cores
 from lib.base.work import show_progress
 from lib.base.workspace import Workspace
-from lib.data import pictures, sources
+from lib.data import sources
 from lib.data.label_files import read_corrections
+from lib.data.pictures import PictureError
 from lib.data.split import identify_set
-from lib.evaluation.display import encode, save_page
+from lib.evaluation.display import embed_picture, save_page
 from lib.evaluation.wording import format_things
 from lib.models.record import Record
 
@@ -92,11 +92,9 @@ def _gather_pictures(audit, cases, folder):
 def _embed(folder, files):
     def shrink(file: str) -> str:
         try:
-            picture = Image.fromarray(pictures.open_upright(folder / file, LONG_SIDE))
-        except pictures.PictureError:
+            return embed_picture(folder / file, LONG_SIDE)
+        except PictureError:
             return ""
-        picture.thumbnail((LONG_SIDE, LONG_SIDE))
-        return encode(picture)
 
     with ThreadPoolExecutor(count_cores()) as pool:
         shrunk = pool.map(shrink, files)

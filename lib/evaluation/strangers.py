@@ -25,7 +25,7 @@ def limit_strangers(
     share = max(coverage, MIN_SHARE)
     limit = find_limit(-known_distances, groups, 1 - share)
     return {
-        "mark": f"unlike {100 * share:g} of 100 pictures it knows",
+        "mark": f"farther from its training pictures than {100 * share:g} of 100 validation pictures",
         "farthest": None if limit is None else -limit,
         "groups": len(np.unique(groups)),
     }
@@ -46,8 +46,7 @@ def mark_strangers(distances: np.ndarray, strangers: dict) -> list[str]:
 
 def describe_strangers(strangers: dict) -> str:
     """Say what the mark of `limit_strangers` means."""
-    mark = strangers["mark"]
     count = f"{strangers['groups']:,} validation pictures (groups count once)"
     if strangers["farthest"] is None:
-        return f"{count} are too few to mark pictures that are {mark}."
-    return f'"{mark}" marks pictures that lie farther away than so many of {count} do.'
+        return f"{count} are too few to tell strangers."
+    return f'"{strangers["mark"]}" marks strangers; {count} set the limit.'

@@ -106,6 +106,16 @@ def test_what_was_kept_by_a_name_before_is_removed(tmp_path):
     assert keep("<table></table>", tmp_path) == "<table></table>"
 
 
+def test_rules_of_galleries_are_added_where_one_is_shown_alone(tmp_path):
+    text = keep("<table></table>", tmp_path)
+
+    shown = display.show_kept(tmp_path / "figures/drawn.html", "drawn").data
+
+    assert "<style>" not in text
+    assert shown.startswith("<style>")
+    assert shown.endswith(f"</style>{text}")
+
+
 def test_no_browser_has_to_guess_the_encoding_of_what_is_kept(tmp_path):
     text = keep("<p>蝴蝶</p>", tmp_path)
 

@@ -20,10 +20,10 @@ def test_pictures_farther_away_than_their_share_of_known_ones_are_marked():
     notes = mark_strangers([300, 190.5, 190, 0, np.nan], strangers)
     assert notes == [mark, mark, "", "", ""]
     said = describe_strangers(strangers)
-    assert mark == "unlike 95 of 100 pictures it knows"
-    assert said.startswith(
-        f'"{mark}" marks pictures that lie farther away than so many'
+    assert (
+        mark == "farther from its training pictures than 95 of 100 validation pictures"
     )
+    assert said.startswith(f'"{mark}" marks strangers; 200 validation pictures')
 
 
 @pytest.mark.parametrize(("count", "is_enough"), [(18, False), (19, True)])

@@ -14,7 +14,7 @@ from lib.models.features import cached_features
 from lib.models.record import AnswerSets, Record, read_record, update_record
 
 # Of pictures that it knows 5 in 100 may be as far away.
-MARK = "unlike 95 of 100 pictures it knows"
+MARK = "farther from its training pictures than 95 of 100 validation pictures"
 
 
 @pytest.fixture(scope="module")

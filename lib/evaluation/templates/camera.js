@@ -1,14 +1,8 @@
 // The camera: its frames are asked about as pictures are, and none of them is kept or sent.
 
-const video = document.getElementById("video");
-const camera = document.getElementById("camera");
-const live = document.getElementById("live");
-const stop = document.getElementById("stop");
-const refused = document.getElementById("refused");
+const [video, camera, live, stop] = ["video", "camera", "live", "stop"].map(at);
 const HALF_SECOND = 500;  // milliseconds
-let stream = null;
-let facing = "environment";
-let recent = [];
+let stream = null, facing = "environment", recent = [];
 
 function endStream() {
   stream?.getTracks().forEach(track => track.stop());
@@ -31,13 +25,13 @@ function stopCamera() {
 
 function refuse(error) {
   stopCamera();
-  refused.textContent = `The camera can't be used (${error.message || error.name}): `
+  at("refused").textContent = `The camera can't be used (${error.message || error.name}): `
     + "allow it for this page in your browser, or choose pictures.";
 }
 
 async function startCamera() {
   endStream();
-  refused.textContent = "";
+  at("refused").textContent = "";
   const opened = await navigator.mediaDevices.getUserMedia({video: {facingMode: facing}});
   endStream();  // It may have been started twice.
   stream = opened;
@@ -54,8 +48,7 @@ async function watch(own) {
     const frame = await createImageBitmap(video);
     const found = await ask(square(frame));
     frame.close();
-    const seen = document.getElementById("seen");
-    if (stream === own) seen.replaceChildren(...tellMore(decide(averageRecent(found))));
+    if (stream === own) at("seen").replaceChildren(...tell(decide(averageRecent(found))));
     // Not before the next frame, and not while the page is out of sight.
     await new Promise(requestAnimationFrame);
   }
@@ -68,14 +61,14 @@ function averageRecent(found) {
   recent.push({...found, time: now});
   return {
     probabilities: found.probabilities.map((_, k) => mean(recent.map(one => one.probabilities[k]))),
-    distance: mean(recent.map(one => one.distance)),
+    distance: found.distance && mean(recent.map(one => one.distance)),
   };
 }
 
 camera.hidden = !navigator.mediaDevices;
-camera.addEventListener("click", () => startCamera().catch(refuse));
-stop.addEventListener("click", stopCamera);
-document.getElementById("other").addEventListener("click", () => {
+camera.onclick = () => startCamera().catch(refuse);
+stop.onclick = stopCamera;
+at("other").onclick = () => {
   facing = facing === "environment" ? "user" : "environment";
   startCamera().catch(refuse);
-});
+};

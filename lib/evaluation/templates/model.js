@@ -1,21 +1,23 @@
 // The page of a classifier: it asks the model about pictures, and writes what it says.
 
-const about = JSON.parse(document.getElementById("about").textContent);
-const said = document.getElementById("said");
-const card = document.getElementById("latest");
-const save = document.getElementById("save");
-const answers = [];
+const about = JSON.parse(at("about").textContent);
+const card = at("latest");
+const answers = [];  // with the columns of lib.predict among their properties
 
 // The module at the end of the page calls this once it has read the runtime.
 let tellRuntime;
 const model = new Promise(resolve => { tellRuntime = resolve; }).then(startModel);
 
-const decode64 = text => Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+function decode64(text) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+  const letters = atob(text), bytes = new Uint8Array(letters.length);
+  for (let k = 0; k < bytes.length; k++) bytes[k] = letters.charCodeAt(k);
+  return bytes;
+}
 
 async function unpack(id) {
-  const packed = document.getElementById(id);
-  const bytes = decode64(packed.textContent);
-  packed.remove();
+  const bytes = decode64(at(id).textContent);
+  at(id).remove();
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
@@ -29,7 +31,7 @@ async function createWasmLib(Library) {
 async function startModel(runtime) {
   await runtime.start();
   const compiled = await runtime.loadAndCompile(await unpack("model"), {accelerator: "wasm"});
-  const known = about.farthest ? new Int16Array((await unpack("known")).buffer) : null;
+  const known = at("known").textContent && new Int16Array((await unpack("known")).buffer);
   const shape = [1, about.image_size, about.image_size, 3];
   return async image => {
     const input = new runtime.Tensor(image, shape);
@@ -37,7 +39,7 @@ async function startModel(runtime) {
     const probabilities = Float64Array.from(outputs.output_0.toTypedArray());
     const features = outputs.output_1?.toTypedArray();
     for (const tensor of [input, ...Object.values(outputs)]) tensor.delete();
-    return {probabilities, distance: known && measureDistance(features, known)};
+    return {probabilities, distance: known ? measureDistance(features, known) : null};
   };
 }
 
@@ -49,9 +51,7 @@ function measureDistance(features, known) {
   const distances = [];
   for (let row = 0; row < known.length; row += features.length) {
     let sum = 0;
-    for (let k = 0; k < features.length; k++) {
-      sum += (features[k] / length - known[row + k] / 32767) ** 2;
-    }
+    for (let k = 0; k < features.length; k++) sum += (features[k] / length - known[row + k] / 32767) ** 2;
     distances.push(Math.sqrt(sum));
   }
   return mean(distances.sort((a, b) => a - b).slice(0, 5));
@@ -66,18 +66,20 @@ function scale(probabilities) {
 }
 
 const BARS = 3;  // answers that are shown with theirs
-const writePercent = share => `${(100 * share).toFixed(1)} %`;
+const round = number => Number(number.toFixed(6));
 
-// Of several labels those above their thresholds, the most probable first.
+// As lib writes shares: only 0 is written as 0, and only 1 as 100.
+function writePercent(share) {
+  const isPlain = share === 0 || share === 1 || (share >= 0.05 && share <= 0.95);
+  const percent = isPlain ? (100 * share).toFixed(0) : Math.min(Math.max(100 * share, 0.1), 99.9).toFixed(1);
+  return `${percent}\u00a0%`;
+}
+
+// Of several labels those above their thresholds are named, the most probable first.
 function decideLabels(ranked) {
   const named = ranked.filter(one => one.probability >= about.thresholds[one.name]);
-  return {
-    label: named.map(one => one.name).join("|"),
-    probability: named.map(one => one.probability.toFixed(6)).join("|"),
-    shown: named.map(one => one.name).join(", ") || "none of its labels",
-    percent: named.map(one => writePercent(one.probability)).join(", "),
-    bars: ranked.slice(0, Math.max(BARS, named.length)),
-  };
+  const inOrder = named.toSorted((a, b) => a.index - b.index);
+  return {labels: inOrder.map(one => one.name).join("|"), named, bars: ranked.slice(0, Math.max(BARS, named.length))};
 }
 
 function decide({probabilities, distance}) {
@@ -85,119 +87,111 @@ function decide({probabilities, distance}) {
   const ranked = about.class_names.map((name, index) => ({name, index, probability: scaled[index]}));
   ranked.sort((a, b) => b.probability - a.probability);
   if (about.thresholds) return decideLabels(ranked);
-  // The most probable class is in the set even where it is not probable enough.
-  const held = ranked.filter((one, rank) => rank === 0 || one.probability >= about.limit);
+  const {name, index, probability} = ranked[0];
   const isStranger = about.farthest !== null && distance > about.farthest;
-  return {
-    label: ranked[0].name,
-    probability: ranked[0].probability.toFixed(6),
-    shown: ranked[0].name,
-    percent: writePercent(ranked[0].probability),
-    // What sets promise holds for pictures like those that it knows.
-    set: isStranger || about.limit === null ? null : held.map(one => one.name),
-    note: isStranger ? about.note : "",
-    bars: ranked.slice(0, BARS),
-  };
+  const answer = {label: name, index, probability: round(probability), named: [ranked[0]], bars: ranked.slice(0, BARS)};
+  if (distance !== null) answer.distance = round(distance);
+  if (isStranger) answer.note = about.note;
+  // What sets promise holds for pictures like those that it knows.
+  if (isStranger || about.limit === null) return answer;
+  // The most probable class is in the set even where it is not probable enough.
+  const held = ranked.filter((one, rank) => rank === 0 || one.probability >= about.limit).map(one => one.name);
+  // As Python's json writes it.
+  return {...answer, held, set: `[${held.map(one => JSON.stringify(one)).join(", ")}]`, set_size: held.length};
 }
 
-function describeSet(names) {
-  return names?.length === about.class_names.length ? "any class" : names?.join(", ") ?? "";
-}
-
-const decline = problem => ({problem, thumbnail: ""});
+const HEADS = {HEIC: /^.{4}ftyp(hei|hev|mif|msf)/s, TIFF: /^(II\*\0|MM\0\*)/};
 
 // Return its answer, or a problem, never an error: the next picture is asked about all the same.
 async function answer(file) {
   const ask = await model;
   // So that the page can be scrolled between two pictures.
   await new Promise(done => setTimeout(done));
-  let picture = null;
-  let head = "";
+  let picture = null, head = "";
   try {
     const bytes = new Uint8Array(await file.arrayBuffer());
     head = String.fromCharCode(...bytes.subarray(0, 16));
     const problem = await describeProblem(file, bytes, head);
-    if (problem) return decline(problem);
+    if (problem) return {problem};
     picture = await createImageBitmap(file);
   } catch {
-    const isHeic = /^.{4}ftyp(hei|hev|mif|msf)/s.test(head);
-    return decline(isHeic ? "HEIC, which this browser can't read: save it as JPEG"
-      : "this browser can't read it as a picture");
+    const kind = Object.keys(HEADS).find(name => HEADS[name].test(head));
+    return {problem: kind ? `${kind}, which this browser can't read: save it as JPEG` : "this browser can't read it as a picture"};
   }
   try {
     return {...decide(await ask(square(picture))), thumbnail: draw(picture, 240)};
   } catch (error) {
-    return decline(error.message);
+    return {problem: error.message};
   } finally {
     picture.close();
   }
 }
 
 function draw(picture, side) {
-  const canvas = document.createElement("canvas");
+  const canvas = make("canvas", {ariaHidden: "true"});
   const share = side / Math.max(picture.width, picture.height);
   canvas.width = Math.max(1, Math.round(picture.width * share));
   canvas.height = Math.max(1, Math.round(picture.height * share));
   canvas.getContext("2d").drawImage(picture, 0, 0, canvas.width, canvas.height);
-  canvas.setAttribute("aria-hidden", "true");
   return canvas;
 }
 
-// The warning goes before the answer.
-function tell({note, problem, shown}) {
-  const texts = Object.entries({note, problem, class: shown}).filter(([, text]) => text);
-  return texts.map(([kind, text]) => make("p", {className: kind}, text));
-}
+// A name from right to left leaves the number behind it in its place.
+const isolate = name => make("bdi", {}, name);
+const writeShare = ({name, probability}) => [isolate(name), make("span", {className: "percent"}, ` ${writePercent(probability)}`)];
 
-function writeBar({name, probability}) {
+function writeBar(one) {
   const bar = make("span", {className: "bar"});
-  bar.style.width = writePercent(probability).replace(" ", "");
-  return make("li", {}, bar, `${name} ${writePercent(probability)}`);
+  bar.style.width = `${100 * one.probability}%`;
+  return make("li", {}, bar, ...writeShare(one));
 }
 
-function tellMore(found) {
-  const set = found.set ? [make("p", {className: "set"}, `Set: ${describeSet(found.set)}`)] : [];
-  return [...tell(found), make("ol", {className: "bars"}, ...found.bars?.map(writeBar) ?? []), ...set];
+function writeSet(names) {
+  const inside = names.length === about.class_names.length ? ["any class"] : names.flatMap(name => [", ", isolate(name)]).slice(1);
+  return make("p", {className: "set"}, "Set: ", ...inside);
 }
 
-function showCard(found, thumbnail) {
-  const heading = make("h2", {className: "file"}, found.path);
-  card.replaceChildren(thumbnail, make("div", {className: "words"}, heading, ...tellMore(found)));
+// The warning goes before the answer.
+function tell({note, problem, named, bars, held}) {
+  const texts = Object.entries({note, problem}).filter(([, text]) => text);
+  const classes = named?.map(one => make("p", {className: "class"}, ...writeShare(one))) ?? [];
+  if (named?.length === 0) classes.push(make("p", {className: "class"}, "none of its labels"));
+  const list = bars ? [make("ol", {className: "bars"}, ...bars.map(writeBar))] : [];
+  return [...texts.map(([kind, text]) => make("p", {className: kind}, text)), ...classes, ...list, ...held ? [writeSet(held)] : []];
+}
+
+// The answer before becomes a row, whose picture is small: the large one is kept by nothing.
+function show({thumbnail, ...found}) {
+  if (answers.length) {
+    const [picture, words] = card.children;
+    at("older").prepend(make("li", {}, draw(picture, 96), words));
+    at("earlier").hidden = false;
+  }
+  answers.push(found);
+  const heading = make("h2", {className: "file"}, found.file);
+  card.replaceChildren(thumbnail || make("canvas", {width: 1, height: 1}), make("div", {className: "words"}, heading, ...tell(found)));
   card.hidden = false;
+  count(found);
+  report();
 }
 
-// The large picture of the card is kept by nothing.
-function showRow(found, thumbnail) {
-  document.getElementById("older").prepend(make("tr", {},
-    make("td", {}, thumbnail.width ? draw(thumbnail, 84) : ""),
-    make("td", {className: "file"}, found.path),
-    make("td", {}, ...tell(found)),
-    make("td", {className: "percent"}, found.percent ?? ""),
-    ...about.thresholds ? [] : [make("td", {className: "set"}, describeSet(found.set))],
-  ));
-  document.getElementById("earlier").hidden = false;
+// Strangers have no name, and come first.
+const counts = new Map();
+function count({note, problem, named}) {
+  for (const name of note ? [""] : named?.map(one => one.name) ?? []) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const ranked = [...counts].sort(([a, few], [b, many]) => !b - !a || many - few);
+  at("counts").replaceChildren(...ranked.map(([name, number]) => make("li", {}, name ? isolate(name) : "strangers", ` ${number}`)));
 }
 
 // One picture after the other; who chooses some before the model is ready is answered then.
-let queue = Promise.resolve();
-let chosen = 0;
-let isReady = false;
-let failure = "";
-
-function show({thumbnail, ...found}) {
-  if (answers.length) showRow(answers.at(-1), card.firstChild);
-  answers.push(found);
-  showCard(found, thumbnail);
-  report();
-}
+let queue = Promise.resolve(), chosen = 0, saved = 0, isReady = false, failure = "";
 
 function add(files) {
   for (const {file, path} of files) {
     chosen += 1;
-    queue = queue.then(() => answer(file)).then(found => show({path, ...found})).catch(fail);
+    queue = queue.then(() => answer(file)).then(found => show({file: path, ...found})).catch(fail);
   }
-  report();
-  if (!files.length) said.textContent = "Nothing here is a picture.";
+  report(files.length ? "" : "Nothing here is a picture. ");
 }
 
 function describeProgress() {
@@ -209,24 +203,22 @@ function describeProgress() {
   return lacking ? `${answered}; ${lacking} can't be.` : `${answered}.`;
 }
 
-function report() {
-  save.hidden = answers.length === 0;
-  said.textContent = describeProgress();
+function report(before = "") {
+  at("save").hidden = answers.length === 0;
+  at("said").textContent = before + describeProgress();
 }
 
 function fail(error) {
-  failure = `The classifier can't run here (${error?.message || error}). `
-    + "It needs a browser of 2023 or later.";
+  failure = `The classifier can't run here (${error?.message || error}). It needs a browser of 2023 or later.`;
   report();
 }
 
-// A set as Python's json writes it, so that this table is that of lib.predict.
-const writeSet = names => (names ? `[${names.map(name => JSON.stringify(name)).join(", ")}]` : "");
-
+// The table of lib.predict, which says of a model of several labels alone why a picture has no answer.
 function saveAnswers() {
-  const columns = ["file", "label", "probability", "set", "note", "problem"];
-  const rows = answers.map(({path, set, ...more}) => ({...more, file: path, set: writeSet(set)}));
-  saveTable("answers.csv", [columns, ...rows.map(row => columns.map(column => row[column]))]);
+  const ofOne = ["label", "index", "probability", "set", "set_size", "distance", "note"];
+  const columns = ["file", ...about.thresholds ? ["labels", "problem"] : ofOne];
+  saveTable("answers.csv", [columns, ...answers.map(one => columns.map(column => one[column]))]);
+  saved = answers.length;
 }
 
 // What lies in a folder: Chromium opens those dropped on a page of a disk by handles alone,
@@ -237,51 +229,58 @@ async function listFolder(folder) {
     for await (const one of folder.values()) inside.push(one);
     return inside;
   }
-  const reader = folder.createReader();
-  const read = () => new Promise((done, failed) => reader.readEntries(done, failed));
+  const reader = folder.createReader(), read = () => new Promise((done, failed) => reader.readEntries(done, failed));
   for (let some = await read(); some.length; some = await read()) inside.push(...some);
   return inside;
 }
 
-// The pictures of a folder, of those in it, too, in the order of their names.
+// The pictures of a folder, of those in it, too, in the order of their paths.
+function findPictures(files) {
+  const isPicture = ({file}) => /^image/.test(file.type) || /\.(hei[cf]|avif|tiff?)$/i.test(file.name);
+  return files.filter(isPicture).sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
 async function listFiles(entry, path = entry.name) {
   if (entry instanceof File) return [{file: entry, path}];
   if (entry.getFile) return [{file: await entry.getFile(), path}];
   if (entry.isFile) return [{file: await new Promise((done, failed) => entry.file(done, failed)), path}];
-  const inside = await listFolder(entry);
-  inside.sort((a, b) => (a.name < b.name ? -1 : 1));
-  const lists = await Promise.all(inside.map(one => listFiles(one, `${path}/${one.name}`)));
-  return lists.flat().filter(({file}) => /^image/.test(file.type) || /\.(hei[cf]|avif|tiff?)$/i.test(file.name));
+  const lists = [];
+  for (const one of await listFolder(entry)) lists.push(await listFiles(one, `${path}/${one.name}`));
+  return findPictures(lists.flat());
 }
 
-const nameFiles = files => [...files].map(file => ({file, path: file.name}));
+const nameFiles = files => [...files].map(file => ({file, path: file.webkitRelativePath || file.name}));
 
-save.addEventListener("click", saveAnswers);
-const chooser = document.getElementById("pictures");
-document.getElementById("choose").addEventListener("click", () => chooser.click());
-chooser.addEventListener("change", () => {
-  add(nameFiles(chooser.files));
-  chooser.value = "";  // The same file may be chosen again.
-});
-document.addEventListener("dragover", event => {
-  event.preventDefault();
-  document.body.classList.add("dragging");
-});
-document.addEventListener("dragleave", () => document.body.classList.remove("dragging"));
+for (const [button, input] of [["choose", at("pictures")], ["folder", at("inside")]]) {
+  at(button).onclick = () => input.click();
+  input.onchange = () => {
+    const files = nameFiles(input.files);
+    add(input.webkitdirectory ? findPictures(files) : files);
+    input.value = "";  // The same may be chosen again.
+  };
+}
+for (const image of document.querySelectorAll("#examples img")) {
+  const open = () => new File([decode64(image.src.split(",")[1])], "example.webp");
+  image.parentElement.onclick = () => add([{file: open(), path: image.alt}]);
+}
+at("save").onclick = saveAnswers;
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, event => {
+    event.preventDefault();
+    document.body.classList.toggle("dragging", kind === "dragover");
+  });
+}
 document.addEventListener("drop", async event => {
-  event.preventDefault();
-  document.body.classList.remove("dragging");
   // All are taken at once: they are gone when the first has been read.
   const items = [...event.dataTransfer.items].filter(item => item.kind === "file");
-  const entries = items.map(item => {
-    if (!item.webkitGetAsEntry()?.isDirectory) return item.getAsFile();
-    return item.getAsFileSystemHandle?.() ?? item.webkitGetAsEntry();
-  });
+  const open = item => item.getAsFileSystemHandle?.() ?? item.webkitGetAsEntry();
+  const entries = items.map(item => item.webkitGetAsEntry()?.isDirectory ? open(item) : item.getAsFile());
   const lists = [];
   for (const entry of entries) lists.push(await listFiles(await entry));
   add(lists.flat());
 });
 document.addEventListener("paste", event => add(nameFiles(event.clipboardData.files)));
+addEventListener("beforeunload", event => saved < answers.length && event.preventDefault());
 model.then(() => {
   isReady = true;
   report();

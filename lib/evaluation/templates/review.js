@@ -3,10 +3,8 @@ const FINDINGS = {"label?": "label to check", "copy?": "possible copy", outlier:
 const IN_A_ROW = 8;
 const numbers = new Map(cases.map(({file}, k) => [file, k]));
 // File to the row that was decided: file, label ("" to leave it out), digest; of an earlier audit of this set, too.
-let decisions = new Map();
+let decisions = new Map(), now = 0, row = [];
 const steps = [];  // each has the case at which something was decided, and the rows before it
-let now = 0;
-let row = [];
 
 function describe(file) {
   const {label} = pictures[file], decided = decisions.get(file)?.[1];
@@ -35,10 +33,7 @@ function enlarge(file, alt) {
 // The file itself, where it lies; where it doesn't, or is of a kind that no browser shows, the small one.
 function zoom(file) {
   const image = make("img", {alt: file});
-  image.onerror = () => {
-    image.onerror = null;
-    image.src = pictures[file].data;
-  };
+  image.addEventListener("error", () => { image.src = pictures[file].data; }, {once: true});
   image.src = `${folder}/${file}`.split("/").map(encodeURIComponent).join("/");
   at("size").replaceChildren(image);
   at("zoom").className = "";
@@ -65,12 +60,12 @@ function show(k, last = "") {
   const {file, suggested, self_confidence, probability, finding, reason, neighbour, own} = cases[k];
   const {label} = pictures[file], isOther = suggested !== label, isCopy = finding.includes("copy?");
   const found = finding.split("; ").map(word => FINDINGS[word]).join(", ");
-  const nearest = isCopy ? "what it may be a copy of" : `the nearest picture of ${suggested}`;
+  const nearest = isCopy ? "what it may be a copy of" : `nearest of ${isOther ? "the suggestion" : "its own label"}`;
   at("case").textContent = `Case ${k + 1}: ${found}`;
   at("last").textContent = last;
   draw("picture", file, "picture to check");
   draw("beside", neighbour, nearest);
-  draw("own", own === neighbour ? "" : own, `the nearest picture of ${label}, its label`);
+  draw("own", own === neighbour ? "" : own, "nearest of its own label");
   at("keep").firstChild.textContent = `Keep ${label}`;
   at("take").firstChild.textContent = isOther ? `Take ${suggested}` : "No other is suggested";
   at("take").disabled = !isOther;
@@ -116,8 +111,7 @@ function put(rows) {
   recall();
   const before = rows.map(([file]) => [file, decisions.get(file)]);
   for (const [file, decision] of rows) {
-    if (decision) decisions.set(file, decision);
-    else decisions.delete(file);
+    decision ? decisions.set(file, decision) : decisions.delete(file);
     list(file);
   }
   try {
@@ -165,16 +159,8 @@ function download() {
 
 const step = by => show((now + by + cases.length) % cases.length);
 const actions = {
-  close: () => at("zoom").close(),
-  size: resize,
-  keep: () => decide(pictures[cases[now].file].label),
-  take: () => decide(cases[now].suggested),
-  leave: () => decide(""),
-  withdraw,
-  back: goBack,
-  previous: () => step(-1),
-  next: () => step(1),
-  download,
+  keep: () => decide(pictures[cases[now].file].label), take: () => decide(cases[now].suggested), leave: () => decide(""), withdraw,
+  back: goBack, previous: () => step(-1), next: () => step(1), size: resize, close: () => at("zoom").close(), download,
 };
 for (const [id, action] of Object.entries(actions)) at(id).onclick = action;
 // Taken from the list, not typed: "cat" may be the beginning of "catfish".
@@ -202,17 +188,13 @@ document.addEventListener("keydown", event => {
   event.preventDefault();
 });
 
-function listAll() {
-  for (const {file} of cases) list(file);
-}
-
 at("names").append(...classes.map(name => make("option", {value: name})));
 at("all").append(...cases.map((_, k) => make("li", {}, make("button", {onclick: () => show(k)}))));
-addEventListener("storage", () => {
+function start(find) {
   recall();
-  listAll();
-  show(now);
-});
-recall();
-listAll();
-show(Math.max(cases.findIndex(one => !isDecided(one)), 0));
+  for (const {file} of cases) list(file);
+  show(find());
+}
+
+addEventListener("storage", () => start(() => now));
+start(() => Math.max(cases.findIndex(one => !isDecided(one)), 0));
