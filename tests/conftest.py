@@ -249,6 +249,12 @@ def execute_lesson(name, ws, times=1, **parameters):
         run_cells(name, cells, known)
 
 
+def plan_make(*arguments):
+    """Return the commands that make would run."""
+    command = ["make", "--dry-run", "--no-print-directory", *arguments]
+    return subprocess.check_output(command, cwd=workspace.REPOSITORY, text=True)
+
+
 def find_browser():
     for path in filter(None, map(shutil.which, BROWSERS)):
         # Ubuntu's chromium-browser can be a stub that only tells what to install.

@@ -20,7 +20,6 @@ from test_colab import Session
 from lib import chain, runner
 from lib.base import workspace
 from lib.base.workspace import read_table
-from lib.models import backbones
 from lib.models.record import read_record
 
 # Names are data everywhere, in CSV files as in HTML.
@@ -359,18 +358,4 @@ def test_network_that_does_not_exist_is_an_error_before_the_first_notebook(
     assert chain.main(["--paths", str(paths), *words.split()]) == 1
 
     assert TYPOS[words] in capsys.readouterr().err
-    assert not (ws.results / "notebooks").exists()
-
-
-def test_without_network_nor_weights_the_chain_stops_before_the_first_notebook(
-    ws, paths, tmp_path, capsys, monkeypatch
-):
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
-    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    monkeypatch.setattr(backbones, "CACHE", tmp_path / "keras")
-
-    assert chain.main(["--paths", str(paths)]) == 1
-
-    (line,) = capsys.readouterr().err.splitlines()[1:]
-    assert re.search("ResNet50.* name a file.* WEIGHTS", line)
     assert not (ws.results / "notebooks").exists()

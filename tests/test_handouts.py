@@ -5,7 +5,7 @@ import sys
 
 import nbformat
 import pytest
-from conftest import find_violations
+from conftest import find_violations, plan_make
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from lib.base import workspace
@@ -42,10 +42,8 @@ def page(tmp_path_factory):
     notebook = new_notebook(cells=[title, folded, opened, link])
     nbformat.write(notebook, ws.file("notebooks", "02_lesson.ipynb"))
     # What make would run, in the environment of this test.
-    plan = ["make", "--dry-run", "--no-print-directory", "handouts"]
-    plan += [f"PATHS={ws.save_paths()}", f"BIN={sys.prefix}/bin"]
-    planned = subprocess.check_output(plan, cwd=REPOSITORY, text=True)
-    command = "results=" + planned.partition("results=")[2]
+    variables = [f"PATHS={ws.save_paths()}", f"BIN={sys.prefix}/bin"]
+    command = "results=" + plan_make("handouts", *variables).partition("results=")[2]
     subprocess.run(command, shell=True, check=True, cwd=REPOSITORY)
     return ws.results / "handouts/02_lesson.html"
 

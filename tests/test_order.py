@@ -13,6 +13,7 @@ from unittest import mock
 import nbformat
 import papermill
 import pytest
+from conftest import plan_make
 
 from lib import chain, runner
 from lib.base import storage, workspace
@@ -382,16 +383,6 @@ def test_a_failed_01_leaves_no_split_of_other_pictures(start, stand_ins, ws):
     assert not split.exists()
 
 
-def plan_make(folder, *arguments):
-    """Return the commands that make would run in a folder with notebooks."""
-    (folder / "tests").mkdir()
-    for place in (folder, folder / "tests"):
-        (place / "requirements.txt").touch()
-    makefile = workspace.REPOSITORY / "Makefile"
-    command = ["make", "--dry-run", "--directory", folder, "--makefile", makefile]
-    return subprocess.check_output([*command, *arguments], text=True)
-
-
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -402,17 +393,15 @@ def plan_make(folder, *arguments):
         ("quick PATHS=a.json", "--paths a.json --only 1 5 8"),
     ],
 )
-def test_make_hands_on_what_is_asked_for(arguments, expected, tmp_path):
-    plan = plan_make(tmp_path, *shlex.split(arguments))
+def test_make_hands_on_what_is_asked_for(arguments, expected):
+    plan = plan_make(*shlex.split(arguments))
 
     (command,) = re.findall("-m lib.chain (.*)", plan)
     assert command.split() == expected.split()
 
 
-def test_make_test_runs_every_notebook_on_the_demo_under_nbval(tmp_path):
-    (tmp_path / "notebooks").symlink_to(workspace.REPOSITORY / "notebooks")
-
-    plan = plan_make(tmp_path, "test-notebooks")
+def test_make_test_runs_every_notebook_on_the_demo_under_nbval():
+    plan = plan_make("test-notebooks")
 
     names = re.findall(r"notebooks/(\w+)\.ipynb", plan)
     assert names == list(runner.NAMES)
@@ -424,7 +413,7 @@ def test_make_test_works_in_a_folder_of_its_own(tmp_path):
     (tmp_path / "lib/base").mkdir(parents=True)
     (tmp_path / "demo").mkdir()
     shutil.copy(workspace.DEMO_PATHS, tmp_path / "lib/base")
-    (command,) = re.findall("^sed .*", plan_make(tmp_path, "test-notebooks"), re.M)
+    (command,) = re.findall("^sed .*", plan_make("test-notebooks"), re.M)
 
     subprocess.run(command, shell=True, check=True, cwd=tmp_path)
 

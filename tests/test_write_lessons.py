@@ -6,7 +6,7 @@ import io
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
-from write_lessons import Pen, clean_text, convert_outputs, hash_code, make_bare
+from write_lessons import Pen, clean_text, convert_outputs, hash_code
 
 from lib.base.workspace import REPOSITORY
 
@@ -42,21 +42,6 @@ def test_figures_and_galleries_become_one_picture(pen, html, kind):
     assert picture.format == kind
     reds = picture.convert("RGB").resize((1, 1)).getpixel((0, 0))
     assert reds[0] > 200 > max(reds[1:])
-
-
-def test_tables_keep_no_style_class_or_id():
-    styled = """<style>td {color: red}</style><table id="T_1" class="dataframe" border="1">
-<tr><td id="T_1_row0" class="data" colspan="2" style="top: 0">1</td></tr></table>"""
-
-    assert make_bare(styled) == '<table>\n<tr><td colspan="2">1</td></tr></table>'
-
-
-def test_summary_of_a_network_is_plain_text(pen):
-    data = {"text/html": "<pre style='x'>b</pre>", "text/plain": "\x1b[1mModel\x1b[0m"}
-
-    (output,) = convert_outputs([new_output("display_data", data)], pen)
-
-    assert output.data == {"text/plain": "Model"}
 
 
 OF_ONE_RUN = """features: 100%|██████████| 960/960 [01:41<00:00]

@@ -14,7 +14,6 @@ from PIL import Image
 from lib.base import workspace
 from lib.base.workspace import read_table
 from lib.data import demo, labels, preparation
-from lib.data.quality import find_doubts
 
 MAX_DIFFERENCE = 2  # grey levels, on average: JPEGs of another version of Pillow
 
@@ -125,14 +124,6 @@ def test_damage_and_copies_are_found_where_they_are_planted_alone(
         "near_duplicate": ["Aves/aves_000.jpg", *files["mirrored copy"]],
     }
     assert found.groupby("problem").file.agg(list).to_dict() == expected
-
-
-def test_only_the_nearly_black_picture_is_doubtful(prepared_demo, planted):
-    pictures, _ = prepared_demo
-    dark = planted.file[planted.fault == "nearly black"]
-    for word, is_doubtful in find_doubts(pictures).items():
-        expected = list(dark) if word == "very_dark" else []
-        assert list(pictures.file[is_doubtful]) == expected
 
 
 def test_other_pictures_have_no_planted_faults(ws):

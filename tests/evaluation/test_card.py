@@ -192,9 +192,7 @@ def test_random_weights_have_no_origin(write, weights):
 
 
 def test_card_tells_no_folder_of_this_machine(write, ws):
-    parameters = {"backbone": str(ws.train / "net.keras"), "file": str(ws.train)}
-
-    head, text, _ = write(weights=str(ws.scratch / "w.h5"), parameters=parameters)
+    head, text, _ = write(weights=str(ws.scratch / "w.h5"))
 
     assert "weights: w.h5\n" in text
     assert "licence: not known" in text

@@ -6,7 +6,6 @@ import io
 import re
 import shlex
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import execute_lesson, find_violations, open_page
+from conftest import execute_lesson, find_violations, open_page, plan_make
 from test_answers import SCRATCH, gather
 
 from lib.base import workspace
@@ -486,9 +485,9 @@ def test_box_says_that_class_weights_make_rare_classes_too_sure(prepared):
 
 def read_make(command):
     """Return the options of the chain that make would run by a command."""
-    plan = [*shlex.split(command), "--dry-run", "--no-print-directory"]
-    lines = subprocess.check_output(plan, cwd=workspace.REPOSITORY, text=True)
-    return shlex.split(lines.partition("lib.chain ")[2].splitlines()[0])
+    _, *arguments = shlex.split(command)
+    _, _, planned = plan_make(*arguments).partition("lib.chain ")
+    return shlex.split(planned.splitlines()[0])
 
 
 def test_next_commands_are_options_of_the_chain(prepared):

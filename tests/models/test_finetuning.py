@@ -66,7 +66,6 @@ def list_ids(variables):
         (0, 0, None),
         (0.25, 2, "high"),
         (0.3, 4, "widen"),
-        (0.5, 4, "widen"),
         (1, 8, "low"),
     ],
 )

@@ -202,7 +202,7 @@ def test_model_without_a_backbone_says_so_and_leaves_distances_blank(
     status, table = ask(judged, tmp_path / "answers.csv", name="plain")
 
     assert status == 0
-    assert "plain has no" in capfd.readouterr().err
+    assert "tiny has no" in capfd.readouterr().err
     assert (table[["distance", "note"]] == "").all(axis=None)
 
 

@@ -291,15 +291,3 @@ def test_all_that_was_made_of_a_model_goes_when_it_is_replaced(tiny, prepared):
     assert not answers.exists()
     left = sorted(path.name for path in prepared.results.glob("models/*"))
     assert left == ["other.md", "tiny.json", "tiny.keras"]
-
-
-def test_table_that_a_person_has_changed_stays_when_its_model_is_replaced(
-    tiny, prepared
-):
-    save_tiny(tiny, prepared)
-    changed = prepared.file("predictions", "tiny.csv")
-    changed.write_text("file,label,predicted,a,b,c,checked\n")
-
-    save_tiny(tiny, prepared)
-
-    assert changed.exists()
