@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -89,6 +90,12 @@ def ws(tmp_path):
     ws = workspace.Workspace(*folders)
     ws.claim()
     return ws
+
+
+def copy_results(ws, folder):
+    """Return a workspace with the same pictures, whose results may be spoiled."""
+    shutil.copytree(ws.results, folder / "results")
+    return replace(ws, results=folder / "results")
 
 
 def decode_all(ws, image_sizes=(8,)):

@@ -14,7 +14,7 @@ import keras
 import nbformat
 import numpy as np
 import pytest
-from conftest import execute_lesson
+from conftest import copy_results, execute_lesson
 from test_colab import Session
 
 from lib import chain, runner
@@ -295,8 +295,7 @@ def test_review_carries_earlier_corrections_and_asks_nobody_twice(run):
 def named(run, tmp_path_factory):
     """A workspace in which 09 was asked about pictures that are named."""
     root = tmp_path_factory.mktemp("named")
-    shutil.copytree(run.ws.results, root / "results")
-    ws = replace(run.ws, results=root / "results", test=None, corrections=None)
+    ws = replace(copy_results(run.ws, root), test=None, corrections=None)
     picture = (run.ws.test / "NA/000.png").read_bytes()
     (root / "half.png").write_bytes(picture[:200])
     images = [str(run.ws.test / "NA"), str(root / "half.png"), str(root / "gone.png")]

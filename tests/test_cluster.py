@@ -214,12 +214,11 @@ def cluster():
     cluster.end()
 
 
-def test_lost_scheduler_is_said_and_it_never_opened_a_block(cluster, tmp_path):
+def test_lost_scheduler_is_said(cluster, tmp_path):
     address = cluster.address
     waiting = run_blocks(work_slowly, make_blocks(100), tmp_path, address=address)
     next(waiting)
     client = connect(address)
-    imported = client.run_on_scheduler(lambda: set(sys.modules))
     client._timeout = 1  # else it looks for the scheduler for half a minute
 
     cluster.processes[0].kill()
@@ -228,7 +227,6 @@ def test_lost_scheduler_is_said_and_it_never_opened_a_block(cluster, tmp_path):
         list(waiting)
     # It doesn't look for the scheduler any more.
     assert client.status == "closed"
-    assert not imported & {"slow_blocks", "keras"}
 
 
 def test_worker_of_another_version_that_joins_later_is_refused(cluster, tmp_path):

@@ -66,22 +66,27 @@ def test_no_script_runs_in_a_page(page, browser):
     tab.close()
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_page_is_accessible_and_as_wide_as_its_screen(page, browser, width):
-    """On a phone a wide table is scrolled."""
-    tab = browser.new_page(viewport={"width": width, "height": 800})
+@pytest.fixture
+def tab(page, browser):
+    """The page, opened."""
+    tab = browser.new_page()
     tab.goto(page.as_uri())
-
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width
-    assert find_violations(tab) == ""
+    yield tab
     tab.close()
 
 
-def test_no_table_is_wider_than_paper(page, browser):
-    tab = browser.new_page(viewport={"width": 640, "height": 800})
-    tab.goto(page.as_uri())
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_page_is_accessible_and_as_wide_as_its_screen(tab, width):
+    """On a phone a wide table is scrolled."""
+    tab.set_viewport_size({"width": width, "height": 800})
+
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert find_violations(tab) == ""
+
+
+def test_no_table_is_wider_than_paper(tab):
+    tab.set_viewport_size({"width": 640, "height": 800})
     tab.emulate_media(media="print")
 
     rights = "all => all.map(cell => cell.getBoundingClientRect().right)"
     assert max(tab.locator("td").evaluate_all(rights)) <= 640
-    tab.close()

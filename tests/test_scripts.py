@@ -2,14 +2,12 @@
 
 import contextlib
 import json
-import shutil
 import sys
 
 import alike
 import benchmark
 import draw_demo
 import faults
-import handed_over
 import judge_sketches
 import keras
 import numpy as np
@@ -27,7 +25,7 @@ from test_report import save_described
 from lib import chain, runner
 from lib.base import workspace
 from lib.data import pixels, split
-from lib.models import backbones, parts, saved
+from lib.models import backbones, parts
 
 LINEAR = "sketches_linear"
 # There are fewer batches than steps; the others are of Keras and TensorFlow.
@@ -197,15 +195,12 @@ def test_table_of_faults_is_printed(capsys):
 
 
 def test_damage_in_every_store_is_named_by_an_error(prepared):
-    rows = split.read_split(prepared)
-    expected = pixels.open_pixels(prepared, rows, 8)[:]
     faults.damage_stores(prepared.scratch, 0)
 
     with pytest.raises(OSError) as raised:
-        pixels.open_pixels(prepared, rows, 8)
-    shutil.rmtree(faults.find_damaged(str(raised.value)))
+        pixels.open_pixels(prepared, split.read_split(prepared), 8)
 
-    assert np.array_equal(pixels.open_pixels(prepared, rows, 8)[:], expected)
+    assert faults.find_damaged(str(raised.value)).is_dir()
 
 
 def list_simulations():
@@ -312,12 +307,3 @@ def test_sketches_are_drawn_and_learned(eager, tmp_path):
         backbones.load_backbone(str(path), None, None, {}, None).image_size
         == pretrain_sketches.SIDE
     )
-
-
-def test_model_is_asked_as_the_page_is(audited):
-    model, record = saved.open_model(audited.results / f"models/{LINEAR}.keras")
-    files = sorted(audited.train.glob("*/*"))[:2]
-
-    answers = handed_over.ask_model(model, record, files)
-
-    assert handed_over.measure(answers, answers)["same answer"] == 1

@@ -5,7 +5,6 @@ import html
 import io
 import re
 import shlex
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,13 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import execute_lesson, find_violations, open_page, plan_make
+from conftest import (
+    copy_results,
+    execute_lesson,
+    find_violations,
+    open_page,
+    plan_make,
+)
 from test_answers import SCRATCH, gather
 
 from lib.base import workspace
@@ -148,8 +153,7 @@ def test_what_is_handed_over_says_that_its_pictures_chose_it(judged):
 def test_report_says_of_no_model_that_the_page_of_another_answers_with_it(
     judged, tmp_path
 ):
-    shutil.copytree(judged.results, tmp_path / "results")
-    ws = replace(judged, results=tmp_path / "results")
+    ws = copy_results(judged, tmp_path)
     name = "tags_multilabel"
     save_model(ws, name, np.zeros((3, 2)))
     record = read_record(ws.results / f"models/{name}.json")
@@ -183,8 +187,7 @@ def test_report_figure_and_card_say_what_files_tell_without_looking(judged):
 
 def test_pages_and_answer_of_another_split_are_known(judged, tmp_path):
     """The report links to no such model.html, and 00 and 10 read no such answer."""
-    shutil.copytree(judged.results, tmp_path / "results")
-    ws = replace(judged, results=tmp_path / "results")
+    ws = copy_results(judged, tmp_path)
     assert not display.is_stale(ws, "report.html")
     rows = read_table(ws.results / "split.csv")
     ws.save_table(rows[1:], "split.csv")

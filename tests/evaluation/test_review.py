@@ -356,12 +356,6 @@ def test_nearest_pictures_of_the_suggestion_and_of_the_label_stand_beside_it(
     assert texts[2].endswith("nearest of its own label")
 
 
-def test_one_number_says_how_many_pictures_are_to_be_checked(opened):
-    assert opened.title() == "12 pictures to check"
-    assert opened.inner_text("h1") == opened.title()
-    assert opened.inner_text("#count") == "0 of 12 decided"
-
-
 def measure_zoom(page, width):
     """Return the place of the picture in the window, once one of that width is shown."""
     has_width = "width => document.querySelector('#zoom img').naturalWidth == width"

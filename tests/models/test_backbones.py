@@ -254,11 +254,6 @@ def test_wrong_parameter_is_named_and_not_taken_for_a_failed_download(
         load(name, weights=weights, size=size, options=options, ws=demo_ws)
 
 
-def test_failed_download_is_an_error_that_says_why(no_download, ws):
-    with pytest.raises(ValueError, match="MobileNet .*no route to host"):
-        load("MobileNet", weights="imagenet", size=128, options=SMALL, ws=ws)
-
-
 def test_on_the_demo_sketches_take_the_place_of_a_failed_download(
     demo_ws, no_download, capsys
 ):
@@ -297,19 +292,3 @@ def test_missing_connection_is_noticed_before_a_network_is_built_and_not_kept(
     for words in (f"{backbones.BESIDE_WEIGHTS} .*name a file", "no route to host"):
         with pytest.raises(ValueError, match=f"MobileNet .*{words}"):
             load("MobileNet", weights="imagenet", size=128)
-
-
-def test_application_takes_pixels_and_preprocesses_them_as_keras_does():
-    keras.utils.set_random_seed(0)
-
-    backbone = load("VGG16", size=32)
-
-    expected = keras.applications.VGG16(
-        weights=None, include_top=False, input_shape=(32, 32, 3)
-    )
-    expected.set_weights(backbone.model.get_weights())
-    pixels = keras.applications.vgg16.preprocess_input(PIXELS.astype(np.float32))
-    answers = expected.predict(pixels, verbose=0)
-    found = backbone.model.predict(PIXELS, verbose=0)
-    assert np.allclose(found, answers, rtol=1e-3, atol=1e-3)
-    assert backbone.weights == "untrained"

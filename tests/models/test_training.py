@@ -5,13 +5,13 @@ import os
 import runpy
 import shutil
 import signal
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import build_classifier, fit_runs
+from conftest import build_classifier, copy_results, fit_runs
 
 from lib.base.workspace import Workspace
 from lib.data import generators, split
@@ -101,12 +101,6 @@ def prepare(tmp_path_factory, draw_classes, prepare_set):
         return ws
 
     return prepare_workspace
-
-
-def copy_results(ws, folder):
-    """Return a workspace with the same pictures, whose results may be spoiled."""
-    shutil.copytree(ws.results, folder / "results")
-    return replace(ws, results=folder / "results")
 
 
 @pytest.fixture(scope="module")
