@@ -59,6 +59,9 @@ def _list_read(places):
     for path in Path(places["train"]).parent.glob("[vV]al*/"):
         if not (path / MARKER).exists():
             read.append(("validation", path.resolve()))
+    if "multi_labels" in places:
+        # The folder that is called like the table may hold its pictures.
+        read.append(("multi_labels", places["multi_labels"].with_suffix("")))
     return read
 
 

@@ -73,10 +73,10 @@ def _open_tar(archive):
     if any(rest) or len(rest) < tarfile.BLOCKSIZE:
         raise ValueError("its end is missing, or its middle damaged")
     for member in members:
-        leads_out = os.path.normpath(member.name).startswith(("/", "../"))
+        _refuse_outside(member.name)
         # Through a link, too, files could be written anywhere.
-        if leads_out or not (member.isfile() or member.isdir()):
-            raise ValueError(f"{member.name!r} leads out, or is a link or device")
+        if not (member.isfile() or member.isdir()):
+            raise ValueError(f"{member.name!r} is a link or device")
     return packed, members, sum(member.size for member in members)
 
 
@@ -90,4 +90,12 @@ def _open_zip(archive):
     for member in members:
         # Windows divides folders so.
         member.filename = member.filename.replace("\\", "/")
+        # Python would write it to where another file may belong.
+        _refuse_outside(member.filename)
     return packed, members, sum(member.file_size for member in members)
+
+
+def _refuse_outside(name):
+    """Raise a ValueError where a name leads out of the folder."""
+    if os.path.normpath(name).startswith(("/", "../")):
+        raise ValueError(f"{name!r} leads out of its folder")

@@ -38,11 +38,12 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
     """
     cells = _parse(path).fillna("").map(str.strip).map(read_cell)
     names = cells.iloc[0].map(clean)
-    words = list(names.str.casefold())
+    words = names.str.casefold()
     for name, meant in HEADERS.items():
         for word in meant.split():
-            if word in words:
-                names[words.index(word)] = name
+            is_meant = words == word
+            if is_meant.any():
+                names[is_meant] = name
                 break
     given = names[names != ""]
     if given.duplicated().any() or not set(needed).issubset(given):

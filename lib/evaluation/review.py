@@ -8,7 +8,7 @@ import pandas as pd
 
 from lib.base.machine import count_cores
 from lib.base.work import show_progress
-from lib.base.workspace import Workspace
+from lib.base.workspace import Workspace, read_table
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.pictures import PictureError
@@ -62,7 +62,9 @@ def write_review(ws: Workspace, audit: pd.DataFrame, record: Record) -> str:
     """
     folder = sources.open_folder(ws, "train")
     rows = audit.set_index("file")
-    earlier = read_corrections(ws.corrections, rows.index, folder)
+    # A name may mean a file that was left out.
+    files = rows.index.union(read_table(ws.results / "checks.csv").file)
+    earlier = read_corrections(ws.corrections, files, folder)
     cases = rows.loc[list_cases(rows, set(earlier.file[earlier.holds]))]
     size = save_page(
         ws,

@@ -164,7 +164,8 @@ def _load_file(path, size):
     pixels = keras.Input((size, size, 3), name="pixels")
     if own_size != size:
         resized = keras.models.clone_model(model, keras.Input((size, size, 3)))
-        resized.set_weights(model.get_weights())
+        # Unlike values that are set, those of a file reach what a Normalization computes of them.
+        resized.load_weights(path)
         model = resized
     network = keras.Model(pixels, model(pixels), name=model.name)
     return Network(network, size, path.name)

@@ -76,8 +76,8 @@ def make_keys(
 ) -> dict:
     """Make the keys of a training, as fields of its record.
 
-    What decides it are the batches, the layers, how the model is compiled, what learns, the code, and
-    all weights. A family leaves out the seed and the first weights of what learns.
+    A training is decided by the batches, the layers, how the model is compiled, what learns, the code,
+    and all weights. A family leaves out the seed and the first weights of what learns.
 
     Args:
         model: as it is compiled.

@@ -106,6 +106,7 @@ def test_a_paths_file_may_lie_in_its_results_and_stays_as_it_is(write_paths, tmp
         {"test": "r/.new"},
         {"results": "cats/r"},
         {"scratch": "val/s"},
+        {"multi_labels": "cats.csv", "results": "cats/r", "train": "train/dog"},
     ],
 )
 def test_results_scratch_and_pictures_lie_apart(

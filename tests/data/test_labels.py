@@ -86,6 +86,7 @@ def test_correction_of_another_content_is_passed_over_and_listed(correct):
 UNUSABLE = {
     "name,class\ncat/0.jpg,bird\n": "file, label, .*: name, label",
     "File,file,label\ncat/0.jpg,cat/1.jpg,bird\n": ": file, file, label",
+    "file,label,Label\ncat/0.jpg,bird,cat\n": ": file, label, label",
     "": "No columns",
     "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*double quotes",
     "file,label\ncat/0.jpg,bird\n\n./cat/0,\n": "line 4: 'cat/0.jpg' .*earlier line",

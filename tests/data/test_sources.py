@@ -1,6 +1,5 @@
 """Which folder is meant: of folders and archives; and archives that may not be unpacked."""
 
-import contextlib
 import io
 import os
 import shutil
@@ -309,12 +308,11 @@ def test_killed_unpacking_is_finished_by_the_next_and_leaves_nothing(ws, read_al
     "hostile", ["../out.png", "cat/../../../out.png", "{}/out.png"]
 )
 @pytest.mark.parametrize("name", ["a.zip", "a.tar"])
-def test_hostile_names_write_nothing_outside(ws, tmp_path, name, hostile):
+def test_names_that_lead_out_are_refused(ws, tmp_path, name, hostile):
     archive = pack(tmp_path / "given" / name, {hostile.format(tmp_path): b"x"})
-    with contextlib.suppress(ValueError):
+    with pytest.raises(ValueError, match=f"{name} can't be unpacked: .*out.png"):
         archives.unpack(archive, ws.scratch)
-    for path in tmp_path.rglob("*.png"):
-        assert path.is_relative_to(ws.scratch)
+    assert list(tmp_path.rglob("*.png")) == []
 
 
 @pytest.mark.parametrize("target", ["/etc/hosts", "../cat/1.png"])

@@ -14,6 +14,7 @@ from PIL import Image
 
 from lib.base import workspace
 from lib.data import labels
+from lib.data.findings import find
 from lib.data.label_files import read_labels
 from lib.data.pictures import hash_content
 from lib.data.split import read_split
@@ -63,6 +64,7 @@ def draw_set(folder, classes, files):
     ws.save_table(table[["file", "label", "part"]], "split.csv")
     digests = [hash_content((ws.train / file).read_bytes()) for file in table.file]
     ws.save_table(table.assign(digest=digests, group=0), "pictures.csv")
+    ws.save_table(find([], ""), "checks.csv")
     return ws
 
 
@@ -198,6 +200,19 @@ def test_focus_goes_from_a_button_that_is_disabled_to_one_that_decides_nothing(o
 
     assert opened.is_disabled("#withdraw")
     assert opened.evaluate("() => document.activeElement.id") == "next"
+
+
+def test_a_name_that_may_mean_a_left_out_picture_decides_about_none(tmp_path):
+    ws = draw_set(tmp_path, ["a", "b"], ["1.png"])
+    rows = read_split(ws)[["file", "label", "part"]]
+    is_used = rows.file == "a/1.png"
+    ws.save_table(rows[is_used], "split.csv")
+    ws.save_table(find(rows.file[~is_used], "duplicate"), "checks.csv")
+    (tmp_path / "one.csv").write_text("file,label\n1.png,b\n")
+
+    write_page(replace(ws, corrections=tmp_path / "one.csv"), {0: "label?"})
+
+    assert list_cases(ws) == ["a/1.png"]
 
 
 def test_what_was_decided_of_a_content_is_not_asked_again_and_no_row_is_lost(

@@ -97,6 +97,17 @@ def test_network_of_a_file_takes_other_sizes_where_its_layers_do(network_file):
         load(tokens, size=48)
 
 
+def test_network_of_a_file_standardises_pictures_of_other_sizes_alike(tmp_path):
+    scaling = keras.layers.Normalization()
+    scaling.adapt(PIXELS)
+    path = tmp_path / "scaled.keras"
+    keras.Sequential([keras.Input((8, 8, 3)), scaling]).save(path)
+
+    answers = load(str(path), size=32).model.predict(PIXELS, verbose=0)
+
+    assert np.allclose(answers, scaling(PIXELS), atol=1e-4)
+
+
 def test_size_in_a_spec_goes_before_the_parameter(network_file):
     spec = f"{network_file()}@48"
 
