@@ -212,14 +212,14 @@ def fit_runs(runs, epochs, callbacks=()):
     return runs.first
 
 
-def build_classifier(*layers, size=8, name="tiny"):
+def build_classifier(*layers, shape=(8, 8, 3), name="tiny"):
     """Build a model of three classes: layers, and a dense one behind them."""
     # Most tests do without Keras, which takes long to import.
     from keras import Input, Sequential
     from keras.layers import Dense
 
-    pixels = Input((size, size, 3))
-    return Sequential([pixels, *layers, Dense(3, activation="softmax")], name=name)
+    inputs = Input(shape)
+    return Sequential([inputs, *layers, Dense(3, activation="softmax")], name=name)
 
 
 def load_bytes(data, size):

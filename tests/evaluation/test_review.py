@@ -404,15 +404,11 @@ def test_a_picture_fits_the_window_and_a_click_shows_each_of_its_pixels(
 @pytest.fixture
 def audit():
     """Five findings, of which d and e are a pair, and five pictures without one; j has rank 1."""
-    table = pd.DataFrame(index=list("abcdefghij"))
-    table["rank"] = range(10, 0, -1)
-    table["neighbour"] = "a"
-    table["finding"] = ""
-    table.loc["b", "finding"] = "outlier"
-    table.loc["c", "finding"] = "label?"
-    table.loc["d", ["finding", "neighbour"]] = ["copy?", "e"]
-    table.loc["e", ["finding", "neighbour"]] = ["copy?", "d"]
-    table.loc["f", "finding"] = "label?; outlier"
+    columns = {"rank": range(10, 0, -1), "neighbour": "a", "finding": ""}
+    table = pd.DataFrame(columns, list("abcdefghij"))
+    found = ["outlier", "label?", "copy?", "copy?", "label?; outlier"]
+    table.loc["b":"f", "finding"] = found
+    table.loc["d":"e", "neighbour"] = ["e", "d"]
     return table
 
 

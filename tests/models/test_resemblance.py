@@ -23,13 +23,8 @@ def transfer():
     keras.utils.set_random_seed(1)
     backbone = backbones.load_backbone("sketches", None, 32, {}, None)
     extractor = parts.build_extractor(backbone)
-    head = keras.Sequential(
-        [
-            keras.Input(extractor.output.shape[1:]),
-            layers.Dropout(0.5),
-            layers.Dense(3, activation="softmax"),
-        ]
-    )
+    shape = extractor.output.shape[1:]
+    head = build_classifier(layers.Dropout(0.5), shape=shape, name="head")
     answers = head(extractor.output)
     return extractor, keras.Model(extractor.input, answers, name="small_transfer")
 
@@ -196,7 +191,7 @@ def test_distances_of_validation_pictures_are_kept_with_their_groups(judged, tra
 def test_model_without_a_backbone_says_so_and_leaves_distances_blank(
     judged, tmp_path, capfd
 ):
-    plain = build_classifier(layers.Flatten(), size=32)
+    plain = build_classifier(layers.Flatten(), shape=(32, 32, 3))
     save_model(judged, plain, "plain")
 
     status, table = ask(judged, tmp_path / "answers.csv", name="plain")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
+from conftest import build_classifier
 
 from lib.base import workspace
 from lib.models import checkpoint, files, keys, saved
@@ -33,19 +34,13 @@ def build_model_with_all_that_differs():
     maps = backbone(scaled, training=False)
     features = keras.layers.Flatten()(keras.layers.Dropout(0.5)(maps))
     keras.config.set_dtype_policy("float32")
-    head = build_head(features.shape[1])
+    head = build_classifier(shape=features.shape[1:], name="head")
     model = keras.Model(pixels, head(features), name="whole")
     draw = np.random.default_rng(1).uniform
     weights = [draw(-0.5, 1, weight.shape) ** 2 for weight in model.get_weights()]
     model.set_weights(weights)
     model.compile("adam", "categorical_crossentropy")
     return model
-
-
-def build_head(size):
-    """Build a head for three classes."""
-    dense = keras.layers.Dense(3, activation="softmax")
-    return keras.Sequential([keras.Input((size,)), dense], name="head")
 
 
 def answer(path):
@@ -113,13 +108,7 @@ def test_file_opens_in_older_and_newer_keras_and_answers_the_same(
 @pytest.fixture
 def tiny():
     keras.utils.set_random_seed(3)
-    layers = [
-        keras.Input((8, 8, 3)),
-        keras.layers.BatchNormalization(),
-        keras.layers.Flatten(),
-        build_head(192),
-    ]
-    return keras.Sequential(layers, name="tiny")
+    return build_classifier(keras.layers.BatchNormalization(), keras.layers.Flatten())
 
 
 def save_tiny(tiny, ws, error=0.0):
