@@ -181,6 +181,11 @@ def call_useful(support, models, knows, reports):
     return claims / reports
 
 
+def has_established(pairs):
+    """Tell whether any pair is told apart."""
+    return any(pair.established for pair in pairs)
+
+
 def claim_pairs(n, models, reports, groups=None, share=0.6):
     """Return how often any pair of models that are alike is told apart.
 
@@ -198,7 +203,7 @@ def claim_pairs(n, models, reports, groups=None, share=0.6):
         for k, ease in enumerate(drawn):
             correct[k] = {0: ease[groups] < share}
         pairs = intervals.compare_configurations(correct, groups)
-        claims += pairs.established.any()
+        claims += has_established(pairs)
     return claims / reports
 
 
@@ -258,7 +263,7 @@ def cover_ways(n, runs, spread, reports):
         low, high = intervals.mean_interval(
             [run.mean() for run in ways["a"].values()], n
         )
-        (gap,) = intervals.compare_configurations(ways, np.arange(n)).itertuples()
+        (gap,) = intervals.compare_configurations(ways, np.arange(n))
         truth_lies_within = gap.low <= 0 <= gap.high
         held += [low <= truth <= high, truth_lies_within]
     return held / reports
@@ -278,7 +283,7 @@ def claim_seeds(n, runs, spreads, reports):
             shares = 0.8 + rng.normal(0, spread, (runs, 1))
             correct[name] = dict(enumerate(rng.random((runs, n)) < shares))
         pairs = intervals.compare_configurations(correct, np.arange(n))
-        claims += pairs.established.any()
+        claims += has_established(pairs)
     return claims / reports
 
 
@@ -345,7 +350,7 @@ def claim_grouped_runs(shape, gain, reports):
             )
             runs.append(dict(enumerate(own < skill + rng.normal(0, 0.005, (5, 1)))))
         pairs = intervals.compare_configurations(dict(enumerate(runs)), groups)
-        claims += pairs.established.any()
+        claims += has_established(pairs)
     return claims / reports
 
 
@@ -435,7 +440,7 @@ def claim_linear(n, runs, spread, reports):
         correct = {"linear": {None: rng.random(n) < 0.7}}
         correct["net"] = dict(enumerate(rng.random((runs, n)) < shares))
         pairs = intervals.compare_configurations(correct, np.arange(n))
-        claims += pairs.established.any()
+        claims += has_established(pairs)
     return claims / reports
 
 
@@ -600,7 +605,7 @@ def contradict(answers):
     best = answer.name
     pairs = answers.pairs
     said = {}
-    for pair in pairs.itertuples():
+    for pair in pairs:
         said[pair.model, pair.other] = pair
     others = set()
     for kind in verdict.KINDS:
@@ -622,9 +627,11 @@ def contradict(answers):
                 return True
     if others != set(answers.configurations.index) - {best}:
         return True
-    for row in pairs[pairs.p_holm.notna()].itertuples():
-        p = float(wording.format_p(row.p_holm).lstrip("< "))
-        claims = {row.established, row.low > 0, row.p_holm < 0.05, p < 0.05}
+    for pair in pairs:
+        if np.isnan(pair.p_holm):
+            continue
+        p = float(wording.format_p(pair.p_holm).lstrip("< "))
+        claims = {pair.established, pair.low > 0, pair.p_holm < 0.05, p < 0.05}
         if len(claims) > 1:
             return True
     return False
@@ -664,7 +671,7 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
             score = believe(confidence.astype(float), right, len(names))
             is_off[name] = score.calibration.startswith("too")
         box = [answer.better, answer.weakest, is_off[answer.name]]
-        page = [*box, *is_off.values(), answers.pairs.established.any()]
+        page = [*box, *is_off.values(), has_established(answers.pairs)]
         claims += [any(box), any(page)]
     return claims / reports
 

@@ -11,7 +11,7 @@ from planted import answer_held_out, draw_features, measure_ranking, plant_label
 from scipy import stats
 from sklearn import metrics
 
-from lib.evaluation import intervals
+from lib.evaluation import audit, figures, intervals
 
 BY_HAND = load_functions(
     "08_evaluation", "evaluation-12", "evaluation-18", np=np, stats=stats
@@ -58,6 +58,36 @@ def test_correction_of_08_is_that_of_the_report():
     assert pairs["corrected p"].tolist() == pytest.approx(list(corrected))
 
 
+def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
+    names = {
+        "np": np,
+        "pd": pd,
+        "figures": figures,
+        "intervals": intervals,
+        "apply_temperature": lambda y_prob, temperature: y_prob,
+        "compute_wilson": BY_HAND.compute_wilson,
+        "answer": SimpleNamespace(label="cnn"),
+        "scores": {"cnn": SimpleNamespace(temperature=1.0)},
+        "groups": np.arange(4),
+        "ws": None,
+        "show": lambda *_: None,
+    }
+    y_prob = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.45, 0.55]])
+    correct = np.array([[True, False, True, True]])
+    names["first"] = SimpleNamespace(labels=["cnn"], y_prob=[y_prob], correct=correct)
+
+    curve = run_cells("08_evaluation", ["evaluation-34b"], names)["curve"]
+
+    right, answered, low, high = curve.loc[:0.5].iloc[-1]
+    assert (right, answered) == (0.75, 1)
+    assert low < 0.75 < high
+    right, answered, surest_low, _ = curve.loc[:0.8].iloc[-1]
+    assert (right, answered) == (0.5, 0.5)
+    assert curve.iloc[-1, :2].tolist() == [1, 0.25]
+    # Of fewer pictures less is known.
+    assert surest_low < low
+
+
 def mark_labels(y_prob, y_true):
     """Return ranks, and which labels are marked, as 07 finds them."""
     classes = np.arange(y_prob.shape[1])
@@ -94,6 +124,62 @@ def test_a_label_is_marked_where_it_is_improbable_and_another_is_suggested():
     assert is_doubtful.tolist() == [True, False, False, False]
     # No two have the same.
     assert rank.tolist() == [1, 2, 3, 4]
+
+
+def look_beside(rows, y_true, suggested):
+    """Return the nearest pictures of suggested classes, and outliers, as 07 finds them."""
+    names = {
+        "np": np,
+        "pd": pd,
+        "audit": audit,
+        "table": pd.DataFrame({"file": np.arange(len(rows))}),
+        "scaled": rows,
+        "groups": np.arange(len(rows)),
+        "class_names": np.unique(y_true),
+        "y_true": y_true,
+        "suggested": suggested,
+        "ws": SimpleNamespace(existing=lambda *_, **__: None),
+        "read_table": lambda _: pd.DataFrame(columns=["file", "problem"]),
+    }
+    known = run_cells("07_label_audit", ["outliers-code"], names)
+    return known["similar"], known["is_outlier"]
+
+
+@pytest.fixture
+def rows():
+    """Features of 200 pictures in four classes."""
+    features, _ = draw_features(200, 4, 0)
+    return audit.scale_features(features)
+
+
+def test_the_similar_picture_is_the_nearest_of_the_class_that_is_suggested(rows):
+    y_true = np.arange(200) % 4
+    suggested = (y_true + 1) % 4
+    apart = np.linalg.norm(rows[:, np.newaxis] - rows, axis=2)
+    apart[y_true != suggested[:, np.newaxis]] = np.inf
+
+    similar, _ = look_beside(rows, y_true, suggested)
+
+    assert similar.tolist() == apart.argmin(axis=1).tolist()
+
+
+def test_what_is_unlike_its_class_is_an_outlier(rows):
+    rows[7] = -rows[7]
+    y_true = np.arange(200) % 4
+
+    _, is_outlier = look_beside(rows, y_true, y_true)
+
+    assert is_outlier[7]
+    assert is_outlier.sum() <= 16
+
+
+def test_a_class_of_one_picture_is_no_error():
+    y_true = np.array([0, 0, 1])
+
+    similar, is_outlier = look_beside(np.eye(3, dtype=np.float32), y_true, y_true)
+
+    assert similar.tolist() == [1, 0, -1]
+    assert not is_outlier.any()
 
 
 def choose_to_label(first, groups, count):

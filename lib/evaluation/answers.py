@@ -1,7 +1,7 @@
 """The answers of all models to the same validation pictures, gathered once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import compress
 
@@ -11,13 +11,9 @@ import pandas as pd
 from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace
 from lib.evaluation import intervals, metrics
+from lib.evaluation.intervals import Pair
 from lib.evaluation.metrics import Score
 from lib.models.record import Record, remove_predictions, update_record
-from lib.models.temperature import apply_temperature
-
-# Scores of classes, which have a table of their own, and what has other columns in comparison.csv.
-NOT_COMPARED = "support per_class per_class_interval precision f1".split()
-NOT_COMPARED += ["compared", "top1_interval", "top3_interval"]
 
 
 @dataclass(eq=False)
@@ -80,29 +76,6 @@ class Predictions:
             )
         return scores
 
-    def selective_accuracy(
-        self, label: str, thresholds: Sequence[float]
-    ) -> pd.DataFrame:
-        """Count what a model answers from each probability on, scaled by its temperature.
-
-        Returns:
-            A row per threshold: answered and correct, counts; share, of all pictures;
-            accuracy, NaN where nothing is answered, low and high, its 95 % interval.
-        """
-        index = self.labels.index(label)
-        temperature = self.scores[label].temperature
-        sure = apply_temperature(self.y_prob[index], temperature).max(axis=1)
-        rows = []
-        for threshold in thresholds:
-            is_sure = sure >= threshold
-            correct = self.correct[index, is_sure]
-            bounds = metrics.share_interval(correct, self.groups[is_sure])
-            counts = [threshold, len(correct), correct.sum(), is_sure.mean()]
-            rows.append(counts + bounds)
-        columns = "threshold answered correct share low high".split()
-        table = pd.DataFrame(rows, columns=columns)
-        return table.assign(accuracy=table.correct / table.answered)
-
     @cached_property
     def runs(self) -> pd.DataFrame:
         """All trainings: configuration, as a label, seed and top1.
@@ -129,7 +102,7 @@ class Predictions:
         return table.sort_values("mean", ascending=False, kind="stable")
 
     @cached_property
-    def pairs(self) -> pd.DataFrame:
+    def pairs(self) -> list[Pair]:
         """Every pair of configurations: `intervals.compare_configurations`."""
         correct = {name: {} for name in self.configurations.index}
         for run, is_right in zip(self.runs.itertuples(), self.correct):
@@ -160,27 +133,6 @@ class Predictions:
         order = table[labels].mean(axis=1).argsort(kind="stable")
         return table.iloc[order].reset_index(drop=True)
 
-    def compare(self, ws: Workspace, speed: dict[str, float]) -> pd.DataFrame:
-        """Put the scores of each model beside what it cost, `speed` in pictures per second."""
-        rows = []
-        for label, score in self.scores.items():
-            record = self.models[label]
-            file = ws.results / f"models/{record.name}.keras"
-            row = score.to_dict()
-            row["top1_low"], row["top1_high"] = score.top1_interval
-            row["top3_low"], row["top3_high"] = score.top3_interval
-            row |= {
-                "parameters": record.parameters_total,
-                "file_megabytes": file.stat().st_size / 1e6,
-                "training_seconds": record.seconds,
-                "pictures_per_second": speed[label],
-                "weights": row.pop("weights"),
-                "demo": ws.is_demo,
-            }
-            rows.append(row)
-        table = pd.DataFrame(rows).drop(columns=NOT_COMPARED)
-        return table.rename(columns={"label": "model"})
-
     def list_suspects(self) -> pd.DataFrame:
         """List the pictures that no first run recognises, the label least probable first.
 
@@ -199,18 +151,13 @@ class Predictions:
         return table[is_missed].sort_values("label_probability", kind="stable")
 
 
-def save_scores(
-    ws: Workspace, predictions: Predictions, speed: dict[str, float]
-) -> pd.DataFrame:
-    """Write every answer, score and comparison, in place of those of an earlier run.
-
-    `speed` has pictures per second, by label. Returns the rows of comparison.csv.
+def save_scores(ws: Workspace, predictions: Predictions) -> None:
+    """Write every answer and score, and tables of them, in place of those of an earlier run.
 
     Raises:
         ValueError: a table of answers has other columns than were written.
     """
     _remove_answers(ws)
-    comparison = predictions.compare(ws, speed)
     scores = {}
     for index, (label, score) in enumerate(predictions.scores.items()):
         record = predictions.models[label]
@@ -219,11 +166,11 @@ def save_scores(
         table = _list_answers(predictions, index)
         ws.save_table(table, f"predictions/{record.name}.csv")
     ws.save_json(scores, "metrics.json")
-    ws.save_table(comparison, "comparison.csv")
-    ws.save_table(predictions.pairs, "pairs.csv")
+    columns = [field.name for field in fields(Pair)]
+    pairs = pd.DataFrame(predictions.pairs, columns=columns)
+    ws.save_table(pairs, "pairs.csv")
     ws.save_table(predictions.list_classes(), "per_class.csv")
     ws.save_table(predictions.list_suspects(), "suspects.csv")
-    return comparison
 
 
 def read_scores(ws: Workspace) -> dict[str, Score]:

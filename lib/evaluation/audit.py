@@ -1,4 +1,4 @@
-"""Copies that hashes miss, neighbours, and outliers."""
+"""Copies that hashes miss, and the nearest pictures of other groups."""
 
 import numpy as np
 import pandas as pd
@@ -37,17 +37,19 @@ def find_nearest(
         Positions, -1 for none, and Euclidean distances, NaN for none, both of shape
         (m, `NEIGHBOURS`), with fewer columns where fewer pictures are known.
     """
-    largest = np.bincount(groups).max()
-    count = min(NEIGHBOURS + min(largest, MAX_GROUP), len(known))
-    search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(rows[known])
+    largest = min(np.bincount(groups).max(), MAX_GROUP)
+    count = min(NEIGHBOURS + largest, len(known))
+    search = NearestNeighbors(n_neighbors=count, algorithm="brute")
+    search.fit(rows[known])
     distances, columns = search.kneighbors(rows[asked])
     found = known[columns]
     is_same_group = groups[found] == groups[asked, np.newaxis]
     found[is_same_group] = -1
     distances[is_same_group] = np.nan
-    order = distances.argsort(axis=1, kind="stable")[:, :NEIGHBOURS]
-    found = np.take_along_axis(found, order, 1)
-    return found, np.take_along_axis(distances, order, 1)
+    order = distances.argsort(axis=1, kind="stable")
+    nearest = order[:, :NEIGHBOURS]
+    found = np.take_along_axis(found, nearest, 1)
+    return found, np.take_along_axis(distances, nearest, 1)
 
 
 def find_copies(
@@ -73,10 +75,12 @@ def find_copies(
         a and b (positions, a < b) and closeness of each pair, the closest first.
     """
     pairs = _list_close_pairs(rows, groups)
-    pairs = pairs[pairs.closeness <= max_closeness].drop_duplicates(["a", "b"])
-    first, second = pairs[["a", "b"]].to_numpy().T
-    gaps = _sort_levels(thumbnails[first]) - _sort_levels(thumbnails[second])
-    pairs = pairs[np.abs(gaps).mean(axis=(0, 2)) <= MAX_LEVELS]
+    pairs = pairs[pairs.closeness <= max_closeness]
+    pairs = pairs.drop_duplicates(["a", "b"])
+    levels = _sort_levels(thumbnails[pairs.a])
+    other_levels = _sort_levels(thumbnails[pairs.b])
+    gaps = np.abs(levels - other_levels).mean(axis=(0, 2))
+    pairs = pairs[gaps <= MAX_LEVELS]
     return pairs.sort_values(["closeness", "a", "b"], ignore_index=True)
 
 
@@ -85,11 +89,13 @@ def _list_close_pairs(rows, groups):
     every = np.arange(len(rows))
     nearest, distances = find_nearest(rows, groups, every, every)
     # Nothing is known of the surroundings of a picture with fewer neighbours.
-    farthest = pd.Series(distances[:, -1])
-    scales = farthest.clip(lower=0.6 * farthest.median()).to_numpy()
+    farthest = distances[:, -1]
+    lowest = 0.6 * pd.Series(farthest).median()
+    scales = np.maximum(farthest, lowest)
     first = every.repeat(nearest.shape[1])
     second = nearest.ravel()
-    closeness = distances.ravel() / np.sqrt(scales[first] * scales[second])
+    products = scales[first] * scales[second]
+    closeness = distances.ravel() / np.sqrt(products)
     pairs = np.sort([first, second], axis=0)
     return pd.DataFrame({"a": pairs[0], "b": pairs[1], "closeness": closeness})
 
@@ -98,43 +104,3 @@ def _sort_levels(thumbnails):
     """Return the largest and the smallest colour of each place, both sorted."""
     levels = [thumbnails.max(axis=3), thumbnails.min(axis=3)]
     return np.sort(np.reshape(levels, (2, -1, 256)), axis=2).astype(float)
-
-
-def compare_with_classes(
-    rows: np.ndarray, y_true: np.ndarray, suggested: np.ndarray, groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Compare each picture with those of the class that is suggested, and of its own.
-
-    Args:
-        rows: float32 (n, d), from `scale_features`.
-        y_true: int (n,), the labels.
-        suggested: int (n,), the classes that are suggested.
-        groups: int (n,), pictures that belong together.
-
-    Returns:
-        similar, int (n,), the nearest picture of the class that is suggested, -1 for none; and
-        spread, float (n,), the mean distance to the nearest of its own class, NaN without any.
-    """
-    similar = np.full(len(rows), -1)
-    spread = np.full(len(rows), np.nan)
-    for number in np.unique(y_true):
-        members = np.flatnonzero(y_true == number)
-        asked = np.flatnonzero(suggested == number)
-        if len(asked):
-            nearest, _ = find_nearest(rows, groups, known=members, asked=asked)
-            similar[asked] = nearest[:, 0]
-        _, distances = find_nearest(rows, groups, known=members, asked=members)
-        spread[members] = pd.DataFrame(distances).mean(axis=1)
-    return similar, spread
-
-
-def find_outliers(spread: np.ndarray, y_true: np.ndarray) -> np.ndarray:
-    """Tell which pictures are unlike all others of their class: bool (n,).
-
-    Their spread (Angiulli and Pizzuti 2002), divided by the class's median, lies above the upper
-    fence of all (Tukey 1977: 1.5 quartile ranges above the quartile).
-    """
-    spreads = pd.Series(spread)
-    ratio = spreads / spreads.groupby(y_true).transform("median")
-    low, high = ratio.quantile([0.25, 0.75])
-    return (ratio > high + 1.5 * (high - low)).to_numpy()

@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 # Inches of a figure of the report: its letters can be read on a phone, too.
 WIDTH = 5.6
 MAX_LETTERS = 30  # of a name that is shown
-MAX_MODELS = 12  # in the figure of their accuracies
 MAX_ROWS = 40  # classes that have a row each
 TRAINING = "#1f6fb4"
 VALIDATION = "#e07b00"
@@ -49,7 +48,7 @@ def shorten(name: object, max_letters: int = MAX_LETTERS) -> str:
     return text + SPACE * min(wide, room)
 
 
-def open_name_axes(names: pd.Index, inches: float) -> tuple[Figure, plt.Axes, list]:
+def open_name_axes(names: pd.Index, inches: float) -> tuple[plt.Axes, list]:
     """Open a figure with a row for each name, the first `MAX_ROWS`, and one that counts the others.
 
     Args:
@@ -57,22 +56,23 @@ def open_name_axes(names: pd.Index, inches: float) -> tuple[Figure, plt.Axes, li
         inches: of the height of a row.
 
     Returns:
-        The figure, its axes, and the names that have a row, at y = 0, 1, …
+        The axes of the figure, and the names that have a row, at y = 0, 1, …
     """
     shown = list(names[:MAX_ROWS])
     texts = [shorten(name) for name in shown]
     left_out = len(names) - len(shown)
     if left_out:
         texts.append(f"and {left_out} more")
-    figure, axes = plt.subplots(figsize=(WIDTH, inches * len(texts) + 1.8))
+    _, axes = plt.subplots(figsize=(WIDTH, inches * len(texts) + 1.8))
     axes.set_yticks(range(len(texts)), texts)
     axes.set_ylim(len(texts) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
-    return figure, axes, shown
+    return axes, shown
 
 
-def add_legend(figure: Figure, axes: plt.Axes) -> Figure:
-    """Put the legend of some axes below a figure, in as many columns as fit, and return the figure."""
+def add_legend(axes: plt.Axes) -> Figure:
+    """Put the legend of some axes below their figure, in as many columns as fit, and return it."""
+    figure = axes.figure
     handles, labels = axes.get_legend_handles_labels()
     longest = max(len(label) for label in labels)
     columns = int(figure.get_figwidth() / (0.7 + 0.1 * longest))
@@ -104,7 +104,7 @@ def accuracy_by_model(
     runs: pd.DataFrame | None = None,
     without_looking: float | None = None,
 ) -> Figure:
-    """Draw the accuracy of the best models, `MAX_MODELS` at most, and of a baseline.
+    """Draw the accuracy of models, the best first, and of a baseline.
 
     Args:
         means: columns mean, low and high; the index has the names of the models.
@@ -112,14 +112,15 @@ def accuracy_by_model(
         runs: columns configuration, the name of a model, and top1 of each of its trainings.
         without_looking: the accuracy of size, light and sharpness of the files.
     """
-    best = means.sort_values("mean", ascending=False, kind="stable")[:MAX_MODELS]
-    figure, axes, _ = open_name_axes(best.index, 0.3)
+    best = means.sort_values("mean", ascending=False, kind="stable")
+    axes, names = open_name_axes(best.index, 0.3)
+    best = best.loc[names]
     rows = range(len(best))
     bounds = best[["low", "high"]]
     label = "top-1 accuracy, 95 % interval"
     draw_intervals(axes, rows, best["mean"], bounds, label=label, color=TRAINING)
     if runs is not None and len(runs) > len(means):
-        shown = runs[runs.configuration.isin(best.index)]
+        shown = runs[runs.configuration.isin(names)]
         axes.plot(
             shown.top1,
             best.index.get_indexer(shown.configuration),
@@ -135,9 +136,7 @@ def accuracy_by_model(
         axes.axvline(without_looking, color=VALIDATION, ls=":", label=label)
     axes.set_xlim(SHARES)
     axes.set_xlabel("top-1 accuracy")
-    if len(best) < len(means):
-        axes.set_xlabel(f"top-1 accuracy, the best {len(best)} of {len(means)} models")
-    return add_legend(figure, axes)
+    return add_legend(axes)
 
 
 def training_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
@@ -160,4 +159,4 @@ def training_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:
             both.plot(ax=axes, style=".-", color=COLOURS, legend=False)
             axes.set_ylabel(metric)
             axes.locator_params(axis="x", integer=True, min_n_ticks=1)
-    return add_legend(figure, grid[0, 0])
+    return add_legend(grid[0, 0])

@@ -18,9 +18,10 @@ def pool_groups(y_prob: np.ndarray, groups: np.ndarray) -> np.ndarray:
         y_prob: float (n, classes), scaled by the temperature.
         groups: int or text (n,).
     """
-    logarithms = pd.DataFrame(np.log(np.maximum(y_prob, TINY)))
-    means = logarithms.groupby(np.asarray(groups)).transform("mean")
-    return softmax(means.to_numpy(), axis=1)
+    logarithms = np.log(np.maximum(y_prob, TINY))
+    by_group = pd.DataFrame(logarithms).groupby(np.asarray(groups))
+    means = by_group.transform("mean").to_numpy()
+    return softmax(means, axis=1)
 
 
 def group_columns(
@@ -52,9 +53,11 @@ def score_groups(y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray) -> 
     """
     table = pd.DataFrame({"group": groups, "truth": y_true})
     table["picture"] = y_prob.argmax(axis=1) == y_true
-    table["pooled"] = pool_groups(y_prob, groups).argmax(axis=1) == y_true
+    pooled = pool_groups(y_prob, groups)
+    table["pooled"] = pooled.argmax(axis=1) == y_true
     by_group = table.groupby("group")
-    shares = by_group.mean()[by_group.truth.nunique() == 1]
+    has_one_class = by_group.truth.nunique() == 1
+    shares = by_group.mean()[has_one_class]
     if len(by_group) == len(table) or shares.empty:
         return {}
     return {

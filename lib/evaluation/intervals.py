@@ -4,9 +4,9 @@ Groups are int (n,), equal for pictures that belong together; `np.arange(n)` whe
 """
 
 import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 from scipy.stats import t
 
 from lib.evaluation.flips import flip_groups
@@ -15,7 +15,23 @@ from lib.evaluation.flips import flip_groups
 LEVEL = 0.05
 # Fewer trainings of a configuration can't tell how much seeds matter.
 MIN_RUNS = 5
-PAIRS = ["model", "other", "difference", "low", "high", "runs", "n", "p_value"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two configurations, of which the first is ahead on these pictures, or equal."""
+
+    model: str
+    other: str
+    difference: float  # of their accuracies, 0-1
+    # The interval, at the level of its step in Holm's procedure (Serlin 1993).
+    low: float
+    high: float
+    runs: int  # that were compared
+    n: int  # pictures
+    p_value: float  # NaN of two to four runs, of which nothing can be claimed
+    p_holm: float = np.nan  # corrected for the number of pairs
+    established: bool = False  # p_holm < LEVEL, exactly where the interval excludes 0
 
 
 def effective_sample_size(
@@ -28,11 +44,12 @@ def effective_sample_size(
 
     Args:
         groups: int (n,).
-        correct: bool or float (n,), whose mean p is asked; without it only sizes count.
+        correct: bool or float (n,), whose mean is p; without it only sizes count.
     """
     sums, sizes = _sum_groups(correct, groups)
     count = len(groups)
-    n = count**2 / max(sizes @ sizes, 1)
+    squares = max(sizes @ sizes, 1)
+    n = count**2 / squares
     if correct is not None and len(sizes) < count:
         share = np.mean(correct)
         residuals = sums - share * sizes
@@ -58,7 +75,8 @@ def wilson_interval(share: float, n: float, df: float = np.inf) -> list[float]:
     """
     if n == 0:
         return [0.0, 1.0]
-    half = t.ppf(1 - LEVEL / 2, df) ** 2 / (2 * n)
+    z = t.ppf(1 - LEVEL / 2, df)
+    half = z**2 / (2 * n)
     # The upper bound mirrors the lower one, so that 0 and 1 are bounds of themselves.
     shares = np.array([share, 1 - share])
     margins = np.sqrt(2 * half * shares * (1 - shares) + half * half)
@@ -93,15 +111,13 @@ def compare_runs(
     """Test whether the mean of paired differences is 0, by a paired t.
 
     Each side wins one more group (Bonett and Price 2012). Groups and runs are two sources
-    of variance (Welch, Satterthwaite). Where one run is compared with one, and any pictures
-    belong together, `flip_groups` tests instead.
+    of variance (Welch, Satterthwaite). Single runs in groups have `flip_groups`.
 
     Args:
         differences: float (runs, pictures), -1 to 1.
-        groups: int (pictures,).
         level: how often the interval may miss the truth.
-        seed_variance, seed_df: of one run, and its degrees of freedom, estimated from more
-            runs than these; of several it counts where it is larger than their own.
+        seed_variance, seed_df: of one run, estimated from more runs than these, where it is
+            larger than their own; and its degrees of freedom.
         pairs: how many are tested, on which the number of flips depends.
 
     Returns:
@@ -120,15 +136,15 @@ def compare_runs(
     variance = of_pictures + of_seeds
     df = variance**2 / (of_pictures**2 / pictures_df + of_seeds**2 / seed_df)
     error = np.sqrt(variance)
-    low, high = np.clip(t.interval(1 - level, df, mean, error), -1, 1)
+    bounds = t.interval(1 - level, df, mean, error)
+    low, high = np.clip(bounds, -1, 1)
     return low, high, 2 * t.sf(abs(mean) / error, df)
 
 
 def _estimate_mean(sums, sizes):
-    """Return the mean, its variance and degrees of freedom, from the sums of groups.
+    """Return the mean, its variance, Σ residuals² / pictures², and degrees of freedom.
 
-    One more group is won by each side. The variance is Σ residuals² / pictures²; groups of
-    unequal weight have fewer degrees of freedom (Satterthwaite).
+    Groups of unequal weight have fewer (Satterthwaite).
     """
     size = np.sqrt(np.mean(sizes**2))
     sums = np.append(sums, [size, -size])
@@ -145,10 +161,9 @@ def _estimate_mean(sums, sizes):
 
 
 def correct_tests(p_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Correct p-values for their number (Holm 1979); a missing one is no test.
+    """Return p-values corrected for their number (Holm 1979), and the level of each one's step.
 
-    Returns:
-        The corrected values, and the level of each one's step.
+    A missing one is no test.
     """
     order = np.argsort(p_values, kind="stable")
     steps = np.isfinite(p_values).sum() - np.arange(len(p_values))
@@ -161,62 +176,52 @@ def correct_tests(p_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return corrected[rank], levels[rank]
 
 
-def compare_configurations(
-    correct: dict[str, dict], groups: np.ndarray
-) -> pd.DataFrame:
-    """Compare each pair of configurations, on the runs that can be compared.
+def compare_configurations(correct: dict[str, dict], groups: np.ndarray) -> list[Pair]:
+    """Compare each pair of configurations that have runs in common.
 
-    Runs of one seed are compared; a run that no seed decides with every run of the other;
-    one run with one run. Else there is no row. How much seeds matter is pooled over all
-    configurations, and of two to four trainings nothing is claimed.
+    These are runs of one seed; a run that no seed decides, with every run of the other; one
+    run with one run. How much seeds matter is pooled over all configurations.
 
     Args:
         correct: configuration to {seed: bool (n,), whether that run is right on each
             picture}; the seed is None where none decides.
-        groups: int (n,).
-
-    Returns:
-        A row per pair: model, other (the better one first), difference, low, high, runs, n,
-        p_value, p_holm (both missing where nothing can be claimed) and established. The
-        interval has the level of its step in Holm's procedure, so that it excludes 0
-        exactly where p_holm claims a difference (Serlin 1993).
     """
-    levels = np.full(len(correct) ** 2, LEVEL)
-    table = _test_pairs(correct, groups, levels)
-    p_holm, levels = correct_tests(table.p_value.to_numpy(float))
-    table = _test_pairs(correct, groups, levels)
-    return table.assign(p_holm=p_holm, established=p_holm < LEVEL)
+    tested = _test_pairs(correct, groups, itertools.repeat(LEVEL))
+    p_values = [pair.p_value for pair in tested]
+    p_holm, levels = correct_tests(np.array(p_values))
+    pairs = []
+    for pair, p in zip(_test_pairs(correct, groups, iter(levels)), p_holm):
+        pairs.append(replace(pair, p_holm=p, established=p < LEVEL))
+    return pairs
 
 
 def _test_pairs(correct, groups, levels):
-    """Test all pairs that can be compared, each at its level: a row per pair."""
+    """Yield each pair that can be compared, tested at the next level."""
     seed_variance, seed_df = _pool_seeds(correct)
-    pairs = list(itertools.combinations(correct, 2))
-    rows = []
-    for model, other in pairs:
+    combinations = list(itertools.combinations(correct, 2))
+    for names in combinations:
+        model, other = names
         differences = _subtract(correct[model], correct[other])
-        if len(differences) == 0:
+        runs = len(differences)
+        if runs == 0:
             continue
-        row = [model, other]
         if differences.mean() < 0:
-            row.reverse()
+            other, model = names
             differences = -differences
         # Each side that seeds decide has a variance of its own.
-        sides = sum(None not in correct[name] for name in row)
+        sides = sum(None not in correct[name] for name in names)
         low, high, p_value = compare_runs(
             differences,
             groups,
-            level=levels[len(rows)],
+            level=next(levels),
             seed_variance=sides * seed_variance,
             seed_df=seed_df,
-            pairs=len(pairs),
+            pairs=len(combinations),
         )
-        runs = len(differences)
         if 1 < runs < MIN_RUNS:
             p_value = np.nan
-        row += [differences.mean(), low, high, runs, len(groups), p_value]
-        rows.append(row)
-    return pd.DataFrame(rows, columns=PAIRS)
+        mean = differences.mean()
+        yield Pair(model, other, mean, low, high, runs, len(groups), p_value)
 
 
 def _pool_seeds(correct):
@@ -224,12 +229,12 @@ def _pool_seeds(correct):
 
     It is Σ (top1 - mean of its configuration)² / Σ (runs - 1).
     """
-    deviations = []
+    squares = []
     for runs in correct.values():
         top1 = np.mean(list(runs.values()), axis=1)
-        deviations.extend(top1 - top1.mean())
-    df = max(len(deviations) - len(correct), 1)
-    return np.sum(np.square(deviations)) / df, df
+        squares.extend((top1 - top1.mean()) ** 2)
+    df = max(len(squares) - len(correct), 1)
+    return np.sum(squares) / df, df
 
 
 def _subtract(runs, others):

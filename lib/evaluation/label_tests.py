@@ -36,7 +36,8 @@ def find_weaker(
     else:
         p_values = _permute_recalls(y_true, correct, groups, len(support))
     has_several = np.bincount(labels) > 1
-    p_holm, _ = correct_tests(np.where(has_several, p_values, np.nan))
+    tested = np.where(has_several, p_values, np.nan)
+    p_holm, _ = correct_tests(tested)
     is_lower = right < support * np.mean(correct)
     return is_lower & (p_holm < LEVEL)
 
@@ -84,7 +85,8 @@ def beats_baseline(top1: float, n: float, baseline: float, count: int) -> bool:
     (Bonferroni). Fractions of pictures are dropped.
     """
     correct = np.floor(top1 * n + 1e-9)
-    p_value = 2 * binom.sf(correct - 1, np.floor(n), baseline)
+    pictures = np.floor(n)
+    p_value = 2 * binom.sf(correct - 1, pictures, baseline)
     return bool(p_value < LEVEL / count)
 
 

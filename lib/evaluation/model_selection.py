@@ -1,4 +1,4 @@
-"""Candidates cross-validated on the same folds: differences, a choice, a doubt, more pictures."""
+"""Candidates cross-validated on the same folds: differences, a doubt, more pictures."""
 
 import numpy as np
 import pandas as pd
@@ -8,7 +8,6 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from lib.base.work import show_progress
 from lib.data.split import TooFewGroupsError, deal_folds
 from lib.evaluation.intervals import (
-    LEVEL,
     compare_runs,
     correct_tests,
     effective_sample_size,
@@ -98,17 +97,6 @@ def compare_folds(
     low, high = t.interval(1 - levels, df, table.difference, errors)
     table = table.assign(difference_low=low, difference_high=high)
     return table.reset_index(names="candidate")
-
-
-def choose_candidate(table: pd.DataFrame, how: str) -> str:
-    """Return the "best" candidate, or the "cheapest": the fastest that isn't surely worse.
-
-    Where one group is too large to tell, both are the best.
-    """
-    if how == "best":
-        return table.candidate[0]
-    is_equal = (table.p_holm >= LEVEL) | (table.index == 0)
-    return table.candidate[table[SPEED].where(is_equal).idxmax()]
 
 
 def doubt_contest(record: Record, score: Score) -> dict:

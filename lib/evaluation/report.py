@@ -17,7 +17,6 @@ from lib.evaluation.mistakes import Kind, find_mistakes
 from lib.evaluation.model_selection import summarize_curve
 from lib.evaluation.verdict import Verdict, find_answer, read_without_looking
 
-THRESHOLDS = (0.5, 0.8, 0.95)
 # Of held-out answers and labels; below it the labels that 07 doubts are no next step.
 MIN_AGREEMENT = 0.5
 
@@ -56,7 +55,6 @@ class Report:
         str
     ]  # labels of first trainings, that of the answer before all others
     mistakes: dict[str, list[Kind]]
-    sure: pd.DataFrame  # `Predictions.selective_accuracy` of the answer
     costs: pd.DataFrame  # comparison.csv by the label of the model
     pictures: int  # of both parts
     is_stale: bool  # whether model.html speaks of an earlier set, until 10 replaces it
@@ -72,7 +70,7 @@ def gather_report(
     Args:
         ws: the workspace.
         predictions: those of all models.
-        comparison: as `Predictions.compare` returns it.
+        comparison: that of comparison.csv, columns model and file_megabytes.
     """
     answer = describe_answer(ws, predictions)
     first = predictions.first_runs
@@ -85,7 +83,6 @@ def gather_report(
         predictions=predictions,
         best_first=best_first,
         mistakes=find_mistakes(first, best_first),
-        sure=predictions.selective_accuracy(answer.label, THRESHOLDS),
         costs=comparison.set_index("model"),
         pictures=len(read_split(ws)),
         is_stale=is_stale(ws, "model.html"),

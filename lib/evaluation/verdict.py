@@ -15,9 +15,6 @@ from lib.evaluation.model_selection import doubt_contest
 
 MAX_WEAKEST = 3  # classes that are named
 REPEATED = ("network", "transfer")  # kinds of models that SEEDS trains again
-# A wider interval says little; so many pictures are proposed that it has this margin.
-MAX_WIDTH = 0.2
-MARGIN = 0.05
 # Of a score: what the box writes.
 NUMBERS = "n effective_n top1 baseline majority_class temperature calibration".split()
 NUMBERS += ["judged_n", "judged_top1", "judged_confidence"]
@@ -66,10 +63,6 @@ class Verdict:
     judged_confidence: float
     classes: int  # how many there are
     calibration: str
-    # What keeps the accuracy from being known well: "seeds", where the pictures alone would do;
-    # "groups", where as many pictures would do of which none belong together; "pictures", or "".
-    limit: str
-    pictures_needed: int  # of which the accuracy would be known to ± 5 points
 
 
 def find_answer(
@@ -93,7 +86,6 @@ def find_answer(
     scores = predictions.scores
     doubts = [doubt_contest(first.models[name], scores[name]) for name in first.labels]
     score = scores[labels[best]]
-    configuration = table.loc[best].to_dict()
     return Verdict(
         label=score.label,
         name=best,
@@ -102,15 +94,13 @@ def find_answer(
         beats_commonest=best in known,
         without_looking=without_looking,
         count=len(table),
-        configuration=configuration,
+        configuration=table.loc[best].to_dict(),
         doubts=list(filter(None, doubts)),
         to_repeat=_list_unrepeated(predictions, labels, others["better"]),
         weakest=_list_weakest(predictions, score),
         **others,
         **{name: getattr(score, name) for name in NUMBERS},
         classes=len(score.support),
-        limit=_find_bottleneck(score, configuration),
-        pictures_needed=_count_pictures_needed(score.top1),
     )
 
 
@@ -136,9 +126,12 @@ def _find_useful(predictions, without_looking):
 
 def _choose(predictions, useful):
     # What no pair compares comes after what is.
-    pairs = predictions.pairs
-    beaten = set(pairs.other[pairs.established])
-    compared = {*pairs.model, *pairs.other}
+    beaten = set()
+    compared = set()
+    for pair in predictions.pairs:
+        compared.update([pair.model, pair.other])
+        if pair.established:
+            beaten.add(pair.other)
     return min(
         predictions.configurations.index,
         key=lambda name: (name not in useful, name in beaten, name not in compared),
@@ -146,7 +139,7 @@ def _choose(predictions, useful):
 
 
 def _place_others(best, predictions):
-    pairs = {(pair.model, pair.other): pair for pair in predictions.pairs.itertuples()}
+    pairs = {(pair.model, pair.other): pair for pair in predictions.pairs}
     placed = {kind: [] for kind in KINDS}
     for name in predictions.configurations.index.drop(best):
         ahead = pairs.get((best, name))
@@ -184,25 +177,6 @@ def _list_weakest(predictions, score):
         if name in weaker:
             rows.append((name, round(n * score.per_class[name]), n))
     return rows[:MAX_WEAKEST]
-
-
-def _find_bottleneck(score, configuration):
-    """Find what keeps the accuracy from being known well, where its interval is wide."""
-    if configuration["high"] - configuration["low"] <= MAX_WIDTH:
-        return ""
-    if np.ptp(score.top1_interval) <= MAX_WIDTH:
-        return "seeds"
-    if np.ptp(intervals.wilson_interval(score.top1, score.n)) <= MAX_WIDTH:
-        return "groups"
-    return "pictures"
-
-
-def _count_pictures_needed(top1):
-    """Count the different pictures of which Wilson's interval is known to ± 5 points."""
-    needed = 10  # in steps of ten: it is a rough number
-    while np.ptp(intervals.wilson_interval(top1, needed)) > 2 * MARGIN:
-        needed += 10
-    return needed
 
 
 def read_without_looking(ws: Workspace) -> float | None:

@@ -108,28 +108,14 @@ def test_a_linear_model_has_no_seed_and_stands_beside_every_run():
     found = gather(Y_TRUE, {"cnn": REST, "cnn@43": REST, "net_linear": EXACT})
 
     assert found.runs.seed.isna().tolist() == [False, False, True]
-    (row,) = found.pairs.itertuples()
-    assert (row.model, row.other, row.runs) == ("net_linear", "cnn", 2)
-
-
-def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
-    y_prob = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.45, 0.55]])
-    answers = gather([0, 1, 1, 1], {"cnn": y_prob}, "ab")
-
-    table = answers.selective_accuracy("cnn", (0.5, 0.8, 0.95))
-
-    assert table.share.tolist() == [1, 0.5, 0]
-    assert table.correct.tolist() == [3, 1, 0]
-    assert table.accuracy.tolist() == pytest.approx([0.75, 0.5, np.nan], nan_ok=True)
-    # Of fewer pictures less is known.
-    assert table.low[1] < table.low[0] < 0.75 < table.high[0]
+    (pair,) = found.pairs
+    assert (pair.model, pair.other, pair.runs) == ("net_linear", "cnn", 2)
 
 
 @pytest.fixture
 def scored(ws):
     """A workspace with the scores of a model, and the answers of one that is of another split."""
-    ws.file("models", "cnn.keras").touch()
-    save_scores(ws, gather(Y_TRUE, {"cnn": EXACT}), {"cnn": 1.0})
+    save_scores(ws, gather(Y_TRUE, {"cnn": EXACT}))
     update_record(ws, Record("older", ["x", "y"], 8))
     ws.file("predictions", "older.csv").write_text("file,label,predicted,x,y\n")
     return ws
@@ -139,7 +125,7 @@ def scored(ws):
 def test_scores_are_read_as_they_were_written(scored, groups):
     answers = gather(Y_TRUE, {"cnn": REST}, groups=groups)
 
-    save_scores(scored, answers, {"cnn": 1.0})
+    save_scores(scored, answers)
 
     assert read_scores(scored) == answers.scores
 
@@ -148,7 +134,7 @@ def test_answers_of_an_earlier_run_go_and_tables_of_others_stay(scored):
     mine = scored.file("predictions", "mine.csv")
     mine.write_text("file,label,predicted,a,b,c\n")
 
-    save_scores(scored, gather(Y_TRUE, {"cnn": REST}), {"cnn": 1.0})
+    save_scores(scored, gather(Y_TRUE, {"cnn": REST}))
 
     names = sorted(path.name for path in mine.parent.iterdir())
     assert names == ["cnn.csv", "mine.csv"]
@@ -161,6 +147,6 @@ def test_table_of_answers_to_which_a_column_was_added_is_an_error_and_stays(scor
     path.write_text(checked)
 
     with pytest.raises(ValueError, match="cnn.csv .*move it"):
-        save_scores(scored, gather(Y_TRUE, {"cnn": REST}), {"cnn": 1.0})
+        save_scores(scored, gather(Y_TRUE, {"cnn": REST}))
 
     assert path.read_text() == checked

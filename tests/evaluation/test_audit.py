@@ -1,4 +1,4 @@
-"""What the audit finds of planted copies and outliers."""
+"""What the audit finds of planted copies."""
 
 import numpy as np
 import pytest
@@ -62,40 +62,6 @@ def test_pictures_known_to_belong_together_are_no_news(drawn):
     pairs = find_copies(*drawn, groups=EVERY % 200)
 
     assert not (pairs.b >= 200).any()
-
-
-def test_the_similar_picture_is_the_nearest_of_the_class_that_is_suggested(drawn):
-    rows, _ = drawn
-    y_true = EVERY % 4
-    suggested = (y_true + 1) % 4
-    apart = np.linalg.norm(rows[:, np.newaxis] - rows, axis=2)
-    apart[y_true != suggested[:, np.newaxis]] = np.inf
-
-    similar, _ = audit.compare_with_classes(rows, y_true, suggested, EVERY)
-
-    assert similar.tolist() == apart.argmin(axis=1).tolist()
-
-
-def test_what_is_unlike_its_class_is_an_outlier(drawn):
-    rows, _ = drawn
-    rows[7] = audit.scale_features(np.random.default_rng(1).gamma(0.2, 20, (1, 64)))
-    y_true = EVERY % 4
-
-    _, spread = audit.compare_with_classes(rows, y_true, y_true, EVERY)
-    is_outlier = audit.find_outliers(spread, y_true)
-
-    assert is_outlier[7]
-    assert is_outlier.sum() <= 16
-
-
-def test_a_class_of_one_picture_is_no_error():
-    rows = np.eye(3, dtype=np.float32)
-    y_true = np.array([0, 0, 1])
-
-    similar, spread = audit.compare_with_classes(rows, y_true, y_true, np.arange(3))
-
-    assert similar.tolist() == [1, 0, -1]
-    assert not audit.find_outliers(spread, y_true).any()
 
 
 def test_of_few_pictures_beside_a_group_not_every_one_is_a_copy():

@@ -159,7 +159,7 @@ def test_accuracies_stand_best_first_with_interval_and_single_trainings():
 
 
 def test_forty_names_have_a_row_and_the_others_are_counted():
-    _, axes, shown = figures.open_name_axes([f"n{k}" for k in range(300)], 0.3)
+    axes, shown = figures.open_name_axes([f"n{k}" for k in range(300)], 0.3)
 
     names = read_names(axes)
     assert len(shown) == 40

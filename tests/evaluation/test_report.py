@@ -263,36 +263,6 @@ def test_box_says_how_many_series_lie_in_both_parts(ws, draw_classes, prepare_se
     assert "GROUP_BY" in box
 
 
-def draw_answers(n, share):
-    """Return the classes of pictures, and answers of which the first are right."""
-    y_true = np.arange(n) % 2
-    is_right = np.arange(n) < share * n
-    return y_true, np.eye(2)[np.where(is_right, y_true, 1 - y_true)]
-
-
-@pytest.mark.parametrize(("share", "is_asked"), [(0.5, True), (1, False)])
-def test_a_wide_interval_asks_for_pictures_first(prepared, share, is_asked):
-    y_true, y_prob = draw_answers(20, share)
-
-    answer = describe(prepared, y_true, cnn=y_prob).answer
-
-    # Wilson's interval of a half: n + z² = z² / (4 · 0.05²), so n = 380.3.
-    first = read("steps", answer).split("</li>")[0]
-    assert ("with about 390 different ones" in first) == is_asked
-
-
-def test_no_pictures_are_asked_for_where_trainings_or_groups_limit(prepared):
-    y_true, y_prob = draw_answers(20_000, 0.85)
-    _, better = draw_answers(20_000, 0.9)
-    group = np.maximum(np.arange(20_000) - 12_000, 0)
-
-    seeds = describe(prepared, y_true, **{"cnn": y_prob, "cnn@43": better}).answer
-    groups = describe(prepared, y_true, groups=group, cnn=y_prob).answer
-
-    assert "its trainings differ more than" in read("steps", seeds)
-    assert "count as 3" in read("steps", groups)
-
-
 def test_models_stand_beside_the_number_of_corrected_validation_labels(prepared):
     files = ["0.png", "3.png", "of_training.png"]
     corrected = pd.DataFrame({"file": files, "problem": "blurred;corrected"})

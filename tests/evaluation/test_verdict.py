@@ -6,13 +6,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 import simulations
 from test_answers import gather
 
 from lib.evaluation import label_tests, verdict
 from lib.evaluation.display import open_template, show_part
+from lib.evaluation.intervals import Pair
 from lib.evaluation.report import Answer
 
 # What other notebooks have found.
@@ -52,7 +52,7 @@ def judge(y_true, y_prob, class_names=("cat", "dog"), files=None, **found):
     answer = verdict.find_answer(predictions, files)
     runs = predictions.configurations.runs.max()
     facts = NOTHING | {"runs": runs} | found
-    return replace(Answer(**vars(answer), **facts), limit="")
+    return Answer(**vars(answer), **facts)
 
 
 def read(answer, part="verdict"):
@@ -198,9 +198,8 @@ def test_box_names_no_model_that_the_table_calls_worse_or_that_is_not_useful(
     models = {"a": answer(MANY, 0.8), "b@42": answer(MANY, 0.99)}
     predictions = gather(MANY, models | {"b@43": answer(MANY, again)}, "cd")
     ahead, other = ("a", "b") if kind == "better" else ("b", "a")
-    pair = {"model": ahead, "other": other, "established": True, "p_holm": 0.01}
 
-    predictions.pairs = pd.DataFrame([pair])
+    predictions.pairs = [make_pair(ahead, other, 0.1, 0.05, 0.15, 0.01, True)]
     found = verdict.find_answer(predictions)
 
     assert found.name == "a"
@@ -346,16 +345,19 @@ def test_models_that_are_too_sure_are_called_so_and_others_rarely():
     assert simulations.judge_calibration(40, 0, 200) <= 0.08
 
 
+def make_pair(model, other, difference, low, high, p_holm, established):
+    return Pair(model, other, difference, low, high, 1, 80, 0.01, p_holm, established)
+
+
 def test_table_of_pairs_says_who_is_ahead_by_how_much_and_how_surely():
-    columns = ["model", "other", "difference", "low", "high", "p_holm", "established"]
-    rows = [
-        ["a", "b", 0.02, -0.03, 0.0702, 0.0498, True],
-        ["<c>", "a", 0.2, 0.1, 0.3, np.nan, False],
-        ["a", "e", 0.0, -0.1, 0.1, 1.0, False],
-        ["b", "c", 0.1, 0.01, 0.2, 0.2, False],
+    pairs = [
+        make_pair("a", "b", 0.02, -0.03, 0.0702, 0.0498, True),
+        make_pair("<c>", "a", 0.2, 0.1, 0.3, np.nan, False),
+        make_pair("a", "e", 0.0, -0.1, 0.1, 1.0, False),
+        make_pair("b", "c", 0.1, 0.01, 0.2, 0.2, False),
     ]
 
-    predictions = SimpleNamespace(pairs=pd.DataFrame(rows, columns=columns))
+    predictions = SimpleNamespace(pairs=pairs)
     answer = SimpleNamespace(name="a")
     shown = show_part("pairs", {"predictions": predictions, "answer": answer}).data
 
