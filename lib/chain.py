@@ -63,7 +63,6 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         print(f"\n{storage.explain_error(error)}", file=sys.stderr)
         return 1
     except SystemExit as stopped:
-        storage.sweep(ws.results)
         print(
             "\nstopped; the same command, without --anew, goes on from here",
             file=sys.stderr,
@@ -84,8 +83,6 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> list[str]:
         `check_networks`.
     """
     storage.sweep(ws.results)
-    if FIRST not in values:
-        check_folder(ws)
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
     os.environ["TRAIN_ANEW"] = "1" if anew else ""
     with stderr_to(ws.results / runner.KERNEL_LOG):
@@ -95,10 +92,9 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> list[str]:
             os.environ[workspace.SCHEDULER] = client.scheduler.address
         if FIRST in values:
             sources.open_folder(ws, "train")
+        else:
+            check_folder(ws)
         check_networks(ws, values)
-        if FIRST in values:
-            # Where 01 fails, nobody takes the split that was made before.
-            ws.file("split.csv").unlink(missing_ok=True)
         failed = runner.run_notebooks(ws, values)
     for page, maker in PAGES.items():
         path = ws.results / page
@@ -111,14 +107,14 @@ def parse_parameters(pairs: list[list[str]]) -> dict:
     """Parse names and values of -p.
 
     Raises:
-        ValueError: no notebook has a parameter, or a value can't be read or is not allowed.
+        ValueError: no notebook has a parameter, or a value is not allowed.
     """
     parameters = {}
     for key, text in pairs:
         if key not in ALLOWED:
             raise ValueError(f"-p {key}: no notebook has it{suggest(key, ALLOWED)}")
-        parameters |= check_parameters({key: parse_value(key, text)})
-    return parameters
+        parameters[key] = parse_value(text)
+    return check_parameters(parameters)
 
 
 def recall_parameters(ws: Workspace, names: Iterable[str]) -> dict[str, dict]:
@@ -139,16 +135,13 @@ def share_parameters(
     Args:
         names: of the notebooks.
         given: parameters of this run. A note names each that no notebook has.
-        before: what notebooks were told before, which holds where nothing is given, but for seeds: for
-            a notebook that never ran what any other was told. A note names it.
+        before: what notebooks were told before, which holds for each where nothing is given, but for seeds.
+            A note names it.
     """
-    of_any = {}
-    for told in before.values():
-        of_any |= told
     values = {}
     for name in names:
         keys = list_keys(name)
-        told = before.get(name, of_any)
+        told = before.get(name, {})
         free = keys - given.keys() - {"SEED", "SEEDS"}
         held = {key: told[key] for key in sorted(told.keys() & free)}
         if held:
@@ -210,7 +203,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         default=[],
         dest="parameter",
         metavar=("NAME", "VALUE"),
-        help="parameter; VALUE as in Python, or YAML",
+        help="parameter; VALUE as in Python, or JSON, or text",
     )
     add(
         "--seeds",

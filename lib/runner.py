@@ -19,7 +19,6 @@ from papermill.exceptions import PapermillExecutionError
 from lib.base import storage
 from lib.base.parameters import suggest
 from lib.base.workspace import REPOSITORY, Workspace
-from lib.data import sources
 
 NOTEBOOKS = REPOSITORY / "notebooks"
 # Those of the chain, in order: 00 runs the others.
@@ -48,7 +47,7 @@ def choose_notebooks(
     Args:
         only: numbers, 2 or 02, and words of names; without any the usual notebooks run.
         beyond: whether 05 to 07 are usual.
-        ws: 11 is usual where it has labels for it, and the only one where nothing tells classes.
+        ws: 11 is usual where it has labels for it.
 
     Raises:
         ValueError: a word of `only` fits no notebook.
@@ -65,7 +64,7 @@ def choose_notebooks(
         return sorted(chosen)
     usual = [name for name in NAMES[:-1] if beyond or name not in BEYOND]
     if ws and ws.multi_labels and (beyond or not ws.is_demo):
-        return [*usual, LAST] if sources.has_classes(ws) else [LAST]
+        usual.append(LAST)
     return usual
 
 

@@ -1,7 +1,6 @@
 """The form of 00_start_here: which folders its answers mean, as arguments of the chain."""
 
 import shlex
-import shutil
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -12,7 +11,6 @@ from lib.base import folders, storage, workspace
 from lib.base.paths_file import check_exists, find_path, is_on_web
 from lib.base.workspace import DEMO_ON_DRIVE, REPOSITORY, Workspace
 from lib.data import sources
-from lib.data.label_files import read_labels
 
 # What RUN means, as options of the chain.
 RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyond"}
@@ -120,31 +118,6 @@ def find_pictures(pictures: str) -> Path | str:
     path = find_path(pictures, "PICTURES")
     check_exists(path, "Write a path, demo, flowers, upload, or kaggle:datasets/….")
     return path
-
-
-@_say_in_one_sentence()
-def take_corrections(ws: Workspace, file: str) -> Path:
-    """Copy the file that review.html has made to corrections.csv of the results, for the next run.
-
-    Args:
-        file: a path here or in My Drive, or "upload" in Colab.
-
-    Raises:
-        FormError: the file is missing, is no CSV file of file,label, or lacks earlier corrections; or
-            the key corrections names another file, so this one would not be read.
-    """
-    path = find_pictures(file)
-    target = ws.results / "corrections.csv"
-    if ws.corrections not in (None, target):
-        raise FormError(f'"corrections" is {ws.corrections}: put the rows there.')
-    files = read_labels(path).file
-    earlier = read_labels(target).file if target.exists() else []
-    lost = set(earlier).difference(files)
-    if lost:
-        raise FormError(f"{path} lacks rows of {target}, say {min(lost)}: add them.")
-    with storage.atomic_write(target) as part:
-        shutil.copyfile(path, part)
-    return target
 
 
 def _upload():

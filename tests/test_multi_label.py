@@ -1,7 +1,6 @@
 """The lesson on several labels for a picture, alone on a flat folder of small scenes; who knows its model."""
 
 import json
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -33,8 +32,8 @@ def run(tmp_path_factory, draw_classes, run_chain):
         keras.layers.Conv2D(24, 5, strides=5, activation="relu"),
     ]
     keras.Sequential(layers).save(root / "small.keras")
-    # Without class folders it is the only one, and needs no name.
-    return run_chain(root / "set/paths.json", "-p", "BACKBONE", root / "small.keras")
+    options = ["--only", "11", "-p", "BACKBONE", root / "small.keras"]
+    return run_chain(root / "set/paths.json", *options)
 
 
 def read_scores(ws):
@@ -145,16 +144,10 @@ def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):
     assert '"thresholds": {' in text
 
 
-def test_chain_takes_11_alone_or_beside_the_others_where_there_are_labels_for_it(
-    run, ws, tmp_path, draw_classes
-):
-    draw_classes(ws.train, 1)
-    both = replace(ws, multi_labels=tmp_path / "a.csv")
-
-    assert runner.choose_notebooks([], False, run) == [LAST]
+def test_chain_takes_11_beside_the_others_where_there_are_labels_for_it(run, ws):
     assert runner.choose_notebooks(["08"], False, run) == ["08_evaluation"]
     assert LAST not in runner.choose_notebooks([], True, ws)
-    names = runner.choose_notebooks([], False, both)
+    names = runner.choose_notebooks([], False, run)
     assert (names[0], names[-1]) == ("01_data_prep", LAST)
 
 

@@ -218,7 +218,7 @@ WRONG = {
     "--only backbonse": 'backbonse.*"05_backbones"',
     "--only 50": "--only 50: no such notebook",
     "--only 1,5,8": "--only 1,5,8: .*no blanks",
-    "-p SEED [1": "-p SEED.*YAML",
+    "-p SEED [1": r"SEED is '\[1': write a whole number",
     "--paths nowhere.json": "nowhere.json",
 }
 
@@ -251,7 +251,7 @@ def test_options_are_full_words(capsys):
     assert "--res" in capsys.readouterr().err
 
 
-def test_values_are_read_as_yaml_and_go_to_the_notebooks_that_have_them(capsys):
+def test_values_are_read_and_go_to_the_notebooks_that_have_them(capsys):
     pairs = [["AUGMENT", "false"], ["SEED", "7"], ["IMAGE_SIZES", "[32, 64]"]]
     pairs.append(["EXAMPLES", "3"])
 
@@ -321,19 +321,11 @@ def test_as_before_takes_all_parameters_but_seeds_and_p_goes_before(told, capsys
     assert note in capsys.readouterr().out
 
 
-def test_as_before_a_notebook_takes_what_it_was_told_or_else_what_others_were(
-    told, capsys
-):
+def test_as_before_a_notebook_takes_what_it_was_told_itself(told):
     told("--only 2 -p WEIGHTS a.h5")
     told("--only 4 -p WEIGHTS b.h5")
-    capsys.readouterr()
 
-    assert told("--only 2 5 --as-before")[1] == {"WEIGHTS": "a.h5"}
-
-    # 05 runs for the first time.
-    note = "Note: as before, 05_backbones: {'WEIGHTS': 'b.h5'}\n"
-    assert note in capsys.readouterr().out
-    # 01 has no such parameter.
+    assert told("--only 2 --as-before")[1] == {"WEIGHTS": "a.h5"}
     assert told("--only 1 --as-before")[0] == {}
 
 
@@ -371,16 +363,6 @@ def test_results_of_another_folder_are_refused_where_01_does_not_run(
     # Moved folders go on.
     other.rmdir()
     assert run("--only", "8") == ["08_evaluation"]
-
-
-def test_a_failed_01_leaves_no_split_of_other_pictures(start, stand_ins, ws):
-    split = ws.file("split.csv")
-    split.touch()
-    write_notebook(stand_ins / "01_data_prep.ipynb", FAILING)
-
-    assert start("--only", "1") == 1
-
-    assert not split.exists()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -271,41 +270,6 @@ def upload(tmp_path, monkeypatch):
 
 def test_what_is_uploaded_is_found_where_colab_keeps_it(upload, tmp_path):
     assert upload("x.zip", b"1") == tmp_path / "x.zip"
-
-
-def test_corrections_that_would_not_be_read_are_refused(ws, tmp_path):
-    made = tmp_path / "made.csv"
-    made.write_text("file,label\nNA/000.png,red\n")
-    ws = replace(ws, corrections=tmp_path / "mine.csv")
-
-    with pytest.raises(start.FormError, match='"corrections" is .*mine.csv'):
-        start.take_corrections(ws, str(made))
-
-    assert not (ws.results / "corrections.csv").exists()
-
-
-def test_corrections_of_the_review_are_kept_for_the_next_run(ws, tmp_path):
-    paths = ws.save_paths()
-    made = tmp_path / "corrections (1).csv"
-    made.write_text("file,label\nNA/000.png,red\n")
-
-    kept = start.take_corrections(ws, str(made))
-
-    assert kept.read_bytes() == made.read_bytes()
-    assert workspace.open(paths).corrections == kept
-
-
-def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws):
-    earlier = ws.file("corrections.csv")
-    earlier.write_text("file,label\na.png,red\nb.png,red\n")
-    before = earlier.read_bytes()
-    made = tmp_path / "made.csv"
-    made.write_text("file,label\nb.png,NA\n")
-
-    with pytest.raises(start.FormError, match="say a.png: add"):
-        start.take_corrections(ws, str(made))
-
-    assert earlier.read_bytes() == before
 
 
 def run_form(monkeypatch, status):

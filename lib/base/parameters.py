@@ -14,16 +14,6 @@ import yaml
 ALLOWED = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 
 
-class Loader(yaml.SafeLoader):
-    """YAML, but numbers as in Python: YAML 1.1 makes 8 of 010, and 90 of 1:30."""
-
-
-for kind in ("int", "float"):
-    Loader.add_constructor(
-        f"tag:yaml.org,2002:{kind}", lambda _, node: ast.literal_eval(node.value)
-    )
-
-
 def check_parameters(values: dict) -> dict:
     """Check every parameter among names and values, say a notebook's `globals()`, and return them.
 
@@ -55,18 +45,18 @@ def read_defaults(path: Path) -> dict:
     return defaults
 
 
-def parse_value(name: str, text: str) -> object:
-    """Parse the value of -p: as Python writes it, else YAML.
+def parse_value(text: str) -> object:
+    """Return the value of -p: as Python or JSON writes it, else the text itself.
 
-    Raises:
-        ValueError: the text is no YAML, or has a number that Python writes otherwise.
+    Lists and dictionaries may lack their quotes, as in YAML: [a.keras, b.keras], {alpha: 0.25}.
     """
-    with contextlib.suppress(ValueError, SyntaxError):
-        return ast.literal_eval(text)
-    try:
-        return yaml.load(text, Loader)
-    except (yaml.YAMLError, SyntaxError) as error:
-        raise ValueError(f"-p {name}: {text!r} is no Python and no YAML: {error}")
+    for parse in (ast.literal_eval, json.loads):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return parse(text)
+    if text.startswith(("[", "{")):
+        with contextlib.suppress(yaml.YAMLError):
+            return yaml.safe_load(text)
+    return text
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

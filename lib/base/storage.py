@@ -4,27 +4,23 @@ import contextlib
 import errno
 import functools
 import os
-import platform
 import re
 import secrets
 import shutil
 import tempfile
 import time
-import zlib
 from pathlib import Path
 
 import filelock
 import numpy as np
-import psutil
 
 DRIVE = Path("/content/drive/MyDrive")
 MOUNT_AGAIN = (
     "In Colab, mount it again: run `from google.colab import drive; drive.mount('/content/drive', "
     "force_remount=True)` in a cell, then run all cells again: what is finished is not done twice."
 )
-# Nobody else's file has such a name: the machine and the process that write it, and chance.
-UNFINISHED = re.compile(r"unfinished_([0-9a-f]{8})([0-9a-f]{8})[0-9a-f]{16}(\.\w+)?")
-MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
+# Nobody else's file has such a name, which is chance.
+UNFINISHED = re.compile(r"unfinished_[0-9a-f]{32}(\.\w+)?")
 DAY = 86_400  # seconds
 # What a drive says that doesn't wait for the disk, or has no locks.
 UNKNOWN_CALL = (
@@ -43,8 +39,7 @@ def atomic_write(path: Path):
     Readers of `path` see the old file or the new one, even after a power cut. What goes to Google
     Drive, which is slow at many small writes, is written on the local disk and copied whole.
     """
-    writer = f"{MACHINE}{os.getpid():08x}{secrets.token_hex(8)}"
-    part = path.with_name(f"unfinished_{writer}{path.suffix}")
+    part = path.with_name(f"unfinished_{secrets.token_hex(16)}{path.suffix}")
     with _explain_failed_writing(path):
         try:
             if is_on_drive(path):
@@ -128,20 +123,12 @@ def _note_missing_locks(folder):
 
 
 def sweep(folder: Path) -> None:
-    """Delete what dead processes have left half-written below a folder.
-
-    Of another machine nobody knows: what it has left is deleted after a day.
-    """
+    """Delete what dead processes of any machine have left half-written below a folder, after a day."""
     for path in folder.rglob("unfinished_*"):
-        name = UNFINISHED.fullmatch(path.name)
-        if name is None:
-            continue
         # Another user's file stays.
         with contextlib.suppress(FileNotFoundError, PermissionError):
-            is_in_use = time.time() - path.stat().st_mtime < DAY
-            if name[1] == MACHINE:
-                is_in_use = psutil.pid_exists(int(name[2], 16))
-            if not is_in_use:
+            is_old = time.time() - path.stat().st_mtime > DAY
+            if is_old and UNFINISHED.fullmatch(path.name):
                 path.unlink()
 
 

@@ -4,17 +4,12 @@ import os
 import shutil
 import tarfile
 import zipfile
-import zlib
 from pathlib import Path
-
-import numpy as np
 
 from lib.base.storage import acquire_lock, explain_error, require_room
 from lib.data.listing import list_files_below
 
-# Bytes at the end of an archive. A ZIP has the checksums of all its files there, a compressed tar that
-# of the whole; 16 MiB are the table of some 150,000 files.
-END = 1 << 24
+END = 1 << 24  # bytes behind the last file of a tar that are looked at
 
 
 def unpack(archive: Path, scratch: Path) -> Path:
@@ -24,10 +19,9 @@ def unpack(archive: Path, scratch: Path) -> Path:
         ValueError: The archive is damaged, too large, or would write outside its folder.
     """
     state = archive.stat()
-    end = np.fromfile(archive, np.uint8, offset=max(state.st_size - END, 0))
     name = archive.name.split(".")[0]
     # An archive that takes the place of this one has another folder.
-    folder = scratch / f"{name}_{state.st_mtime_ns}_{zlib.crc32(end)}"
+    folder = scratch / f"{name}_{state.st_mtime_ns}_{state.st_size}"
     # It is written last, so what a killed process has left is not whole.
     known = folder.with_suffix(".sizes")
     with acquire_lock(folder.with_suffix(".lock")):
@@ -46,9 +40,9 @@ def unpack(archive: Path, scratch: Path) -> Path:
 
 
 def _sum_sizes(folder):
-    """Say how many files lie below a folder, and of how many bytes."""
-    sizes = list(map(os.path.getsize, list_files_below(folder)))
-    return f"{len(sizes)} files, {sum(sizes)} bytes"
+    """Say how many bytes the files below a folder have."""
+    total = sum(map(os.path.getsize, list_files_below(folder)))
+    return f"{total} bytes"
 
 
 def _extract(archive, folder):
@@ -64,8 +58,8 @@ def _extract(archive, folder):
 def _open_tar(archive):
     """Open a tar, which has to be whole, and to hold nothing but files and folders; list and sum these."""
     packed = tarfile.open(archive)
-    # Python has it since 3.11.4.
-    packed.extraction_filter = getattr(tarfile, "data_filter", None)
+    # What is unpacked can be read and replaced, whatever rights the tar says.
+    packed.extraction_filter = tarfile.data_filter
     members = packed.getmembers()
     # tarfile takes a damaged header for the end; beyond the true end are zeros.
     packed.fileobj.seek(packed.offset)

@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from lib.base.machine import count_cores
 from lib.base.work import show_progress
-from lib.data.findings import LEFT_OUT, find
+from lib.data.findings import find
 from lib.data.hashes import ORDER, find_candidates
 from lib.data.split import find_groups
 from lib.data.store import Selection
@@ -28,25 +28,22 @@ MIN_DETAIL = 1  # grey levels (deviation) below which there is none
 STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-4)
 
 
-def find_duplicates(pictures: pd.DataFrame, rule: str) -> pd.DataFrame:
-    """Return the findings of pictures with equal content.
+def find_duplicates(pictures: pd.DataFrame) -> pd.DataFrame:
+    """Return the findings of pictures with equal content, which all stay, in one part.
 
     Args:
-        pictures: Columns file, label, part and digest.
-        rule: "together" keeps them all; "drop" keeps the first of each, one of the validation part
-            first, or none where they lie in different classes.
+        pictures: Columns file, label and digest.
     """
-    ordered = pictures.sort_values(["part", "file"], ascending=[False, True])
-    in_two_classes = ordered.groupby("digest").label.transform("nunique") > 1
-    if rule == "drop":
-        is_copy = ordered.duplicated("digest")
-        action = LEFT_OUT
-    else:
-        is_copy = ordered.duplicated("digest", keep=False)
-        action = "kept, same part"
-    found = in_two_classes | is_copy
-    words = np.where(in_two_classes, "duplicate_other_class", "duplicate")
-    return find(ordered.file[found], words[found], action)
+    return _describe(pictures, pictures.digest, "duplicate", "kept, same part")
+
+
+def _describe(pictures, groups, problem, action):
+    """Return the findings of pictures that share a group; those of several classes have a word of theirs."""
+    labels = pictures.label.groupby(groups)
+    is_found = labels.transform("size") > 1
+    in_two_classes = labels.transform("nunique") > 1
+    words = np.where(in_two_classes, f"{problem}_other_class", problem)
+    return find(pictures.file[is_found], words[is_found], action)
 
 
 def find_near_duplicates(
@@ -73,7 +70,10 @@ def find_near_duplicates(
     films = _find_films(thumbnails, pixels)
     frames = np.unique(films[["a", "b"]])
     tree = Tree(pixels, MAX_MISSES)
-    tree.plant(films)
+    for a, b in zip(films.a, films.b):
+        tree.groups.merge(a, b)
+    # None of them needs further comparisons for itself.
+    tree.misses[frames] = MAX_MISSES
     pairs = tree.grow(find_candidates(thumbnails, frames))
     if tree.given_up:
         print(
@@ -88,8 +88,8 @@ def _find_films(thumbnails, pixels):
     """Return the pairs that connect the frames of films: of many pictures that neighbours connect."""
     tree = Tree(pixels, MAX_MISSES // 8)
     pairs = tree.grow(find_candidates(thumbnails, max_neighbours=1))
-    sizes = [tree.groups.subset_size(frame) for frame in pairs.a]
-    return pairs[np.array(sizes) > MIN_FRAMES]
+    sizes = pairs.a.map(tree.groups.subset_size)
+    return pairs[sizes > MIN_FRAMES]
 
 
 class Tree:
@@ -101,12 +101,6 @@ class Tree:
         self.groups = DisjointSet(range(len(pixels)))
         self.misses = np.zeros(len(pixels), int)
         self.given_up = 0
-
-    def plant(self, films: pd.DataFrame) -> None:
-        """Connect the frames of films; none needs further comparisons for itself."""
-        for a, b in zip(films.a, films.b):
-            self.groups.merge(a, b)
-        self.misses[films[["a", "b"]]] = self.max_misses
 
     def grow(self, candidates: pd.DataFrame) -> pd.DataFrame:
         """Compare candidates, in their order; return those that connect pictures."""
@@ -142,11 +136,7 @@ def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     """
     bonds = pictures.digest.to_numpy()[pairs[["a", "b"]]]
     groups = find_groups(pictures[["digest"]], bonds)
-    labels = pictures.label.groupby(groups)
-    is_near = labels.transform("size") > 1
-    in_two_classes = labels.transform("nunique") > 1
-    words = np.where(in_two_classes, "near_duplicate_other_class", "near_duplicate")
-    return find(pictures.file[is_near], words[is_near], "kept")
+    return _describe(pictures, groups, "near_duplicate", "kept")
 
 
 def _agree(pixels, pair):

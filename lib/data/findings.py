@@ -60,8 +60,8 @@ def _join_actions(actions):
 
 def count_left_out(findings: pd.DataFrame) -> str:
     """Count why files were left out, in a note; return "" where none was."""
-    reasons = findings[findings.action == LEFT_OUT].drop_duplicates("file")
-    counts = reasons.problem.value_counts()
+    checks = list_checks(findings)
+    counts = checks.problem[checks.action == LEFT_OUT].value_counts()
     if counts.empty:
         return ""
     counted = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
@@ -153,7 +153,7 @@ def check_classes(
         lack = (
             f"A classifier needs two classes or more, and {ws.train} has {len(classes)}: put one folder "
             "for each class there, or name a CSV file, file,label, as train_labels. If that is the folder "
-            'of one class, write the folder above it as "train".'
+            'of one class, write the folder above it as "train"; if multi_labels tells all, run --only 11.'
         )
     elif len(undivided):
         lack = (

@@ -18,7 +18,7 @@ GREY = np.float32([0.299, 0.587, 0.114])  # shares of red, green and blue
 MIRROR = np.tile(np.float32([1, -1]), 32)  # turns the waves that are odd sideways
 BLOCK = 4096
 # Bands of bits that are equal in any pair that is wanted: few of a million are so by chance.
-EQUAL_BANDS = 3
+EQUAL_BANDS = 4
 BANDS = np.arange(64) % (MAX_BITS + EQUAL_BANDS)
 SCRAMBLE = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, for Fibonacci hashing
 ORDER = ["distance", "a", "b", "mirrored"]
@@ -83,14 +83,14 @@ def pair_hashes(
     """Pair pictures whose hashes differ in few bits, without comparing each with each.
 
     This is banding (Manku, Jain and Das Sarma 2007, "Detecting Near-Duplicates for Web Crawling"). All
-    bits are dealt to 11 bands. A bit that differs spoils one band, so three bands are equal where eight bits
-    differ. For every choice of three, only those are compared that are equal there.
+    bits are dealt to 12 bands. A bit that differs spoils one band, so four bands are equal where eight bits
+    differ. For every choice of four, only those are compared that are equal there.
 
     Args:
         hashes: uint64 (2, n), upright and mirrored.
         count: of each pair, one is among so many at the beginning; n for all pairs.
-        max_neighbours: how many of those that are equal in three bands are compared with each, None for
-            all. One, the next, connects the frames of a film as a rule.
+        max_neighbours: how many of those that are equal in four bands are compared with each, for one in
+            sixteen choices of bands; None for all. One, the next, connects the frames of a film as a rule.
 
     Returns:
         Columns a, b (a < b), and mirrored, which one of them is.
@@ -98,7 +98,9 @@ def pair_hashes(
     n = hashes.shape[1]
     both = hashes.ravel()
     found = np.empty(0, int)
-    for equal in combinations(np.unique(BANDS), EQUAL_BANDS):
+    step = 16 if max_neighbours else 1
+    choices = combinations(np.unique(BANDS), EQUAL_BANDS)
+    for equal in islice(choices, None, None, step):
         is_equal = np.isin(BANDS, equal)
         mask = np.packbits(is_equal).view(np.uint64)
         near = [found]

@@ -15,7 +15,7 @@ from lib.data.label_files import (
     refuse_cells,
 )
 from lib.data.listing import NO_PICTURE, walk
-from lib.data.names import clean, fold
+from lib.data.names import COPY, clean, fold
 from lib.data.series import group_files
 
 # Accents and dashes.
@@ -88,18 +88,17 @@ def _list_files(ws, train, validation):
 
 
 def describe_inner_folders(pictures: pd.DataFrame) -> str:
-    """Name class folders that hold folders of the same names, in a note; return "" for none."""
+    """Name folders that several class folders hold, in a note; return "" for fewer than two."""
     # Folders with a number are patients, say.
-    inner = pictures.file.str.extract(r"^(?P<label>[^/]+)/(?P<name>[^/\d]+)/")
-    inner = inner.dropna().drop_duplicates()
-    shared = inner[inner.name.duplicated(keep=False)]
-    branches = set(shared.label[shared.label.duplicated()])
-    if len(branches) < 2:
+    inner = pictures.file.str.extract(r"^([^/]+)/([^/\d]+)/").dropna()
+    names = inner.drop_duplicates()[1]
+    shared = names[names.duplicated()]
+    if shared.nunique() < 2:
         return ""
     return (
-        f"Note: {list_some(branches)} hold folders of the same names: {list_some(shared.name)}. If they are "
-        "parts, put the classes into them: train/cat. If they are the classes, point train at the one of the "
-        "former that is for training, or name them in train_labels, and the former in its column group or part."
+        f"Note: folders of the same names lie in several class folders: {list_some(shared)}. If they are parts, "
+        "put the classes into them: train/cat. If they are the classes, point train at the folder above them "
+        "that is for training, or name them in train_labels, and that folder in its column group or part."
     )
 
 
@@ -129,10 +128,11 @@ def _correct_labels(listed, path, folder):
 
 
 def _find_similar(labels):
-    """Find classes whose names look like another's: by case, accents, dashes or 1 and 1.0."""
+    """Find classes whose names look like another's: by case, accents, dashes, 1.0 for 1, or as a copy."""
     names = labels.drop_duplicates()
-    plain = names.str.normalize("NFKD").str.replace(MARKS, "", regex=True)
-    similar = sorted(names[fold(plain).duplicated(keep=False)])
+    plain = names.str.replace(COPY, "", regex=True).str.normalize("NFKD")
+    plain = plain.str.replace(MARKS, "", regex=True)
+    similar = names[fold(plain).duplicated(keep=False)]
     return find(similar, "similar_class_name", "kept")
 
 

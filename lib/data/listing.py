@@ -20,8 +20,6 @@ JUNK = (
     "Thumbs.db",
     "desktop.ini",
 )
-# Files that accompany pictures and are none, whatever they hold.
-TEXT_ENDINGS = (".xml", ".json", ".txt", ".csv", ".md")
 # Problems of files that make no folder a class.
 NO_PICTURE = ("junk", "mask", "not_a_picture", "not_a_file", "empty")
 
@@ -52,9 +50,7 @@ def list_files_below(folder: Path) -> Iterator[Path]:
 
 def may_be_picture(path: Path) -> bool:
     """Tell whether a file may be a picture, also one that nothing here reads: by its ending or first bytes."""
-    if is_junk(path.name) or path.suffix.lower() in TEXT_ENDINGS:
-        return False
-    return _read_problem(path) not in NO_PICTURE
+    return not is_junk(path.name) and _read_problem(path) not in NO_PICTURE
 
 
 def holds_pictures(folder: Path) -> bool:

@@ -48,17 +48,6 @@ def split_part_name(name: str) -> tuple[str | None, str]:
     return part and part.lastgroup, PART.sub("", name)
 
 
-def describe_classes(class_names: Iterable[str]) -> str:
-    """Return a note about classes that are called like parts of a data set or copies, else ""."""
-    odd = [name for name in class_names if PART.fullmatch(name) or COPY.search(name)]
-    if not odd:
-        return ""
-    return (
-        f"Note: classes that are called like parts of a data set or like copies: {', '.join(odd)}. "
-        "If they are no classes of their own, move these folders away."
-    )
-
-
 def remove_ending(file: str) -> str:
     """Return the path of a file without its ending."""
     return os.path.splitext(file)[0]

@@ -190,6 +190,7 @@ def _read_date(picture):
 
 
 def _name_problem(error, data):
+    """Return the word for what a decoder says of a file that it can't read."""
     message = str(error)
     if isinstance(error, (Image.DecompressionBombError, MemoryError)):
         return "too_large"

@@ -61,7 +61,6 @@ def decode_pictures(
     facts[is_whole] = stores[FACTS][read.digest[is_whole]]
     measured = {name: facts[name] for name in MEASURED}
     decoded = files.assign(digest=read.digest, **measured)
-    quality.note_dark(decoded[is_whole])
     damaged = find(files.file[~is_whole], read.problem[~is_whole])
     return decoded, damaged
 

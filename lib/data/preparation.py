@@ -30,7 +30,7 @@ def prepare(
     files = leave_out(listed, odd)
     decoded, damaged = pixels.decode_pictures(ws, folder, files, image_sizes)
     whole = leave_out(decoded, damaged)
-    copied = copies.find_duplicates(whole, "together")
+    copied = copies.find_duplicates(whole)
     contents = whole.drop_duplicates("digest", ignore_index=True)
     thumbnails = pixels.open_thumbnails(ws, contents)
     detail = pixels.open_pixels(ws, contents, max(image_sizes))

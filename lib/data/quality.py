@@ -84,18 +84,3 @@ def find_doubts(table: pd.DataFrame) -> dict[str, pd.Series]:
         "blurred": is_measurable & (table.sharpness < MIN_SHARPNESS),
         "more_frames": table.frames > 1,
     }
-
-
-def note_dark(used: pd.DataFrame) -> None:
-    """Print a note where most files have 16 bits a sample, and look very dark.
-
-    That may be true, as of fluorescence, or their white is not what they say.
-    """
-    dark = used.file[(used.is_deep > 0) & (used.brightest < MIN_BRIGHTEST)]
-    if 2 * len(dark) > len(used):
-        print(
-            f"Note: {len(dark):,} of {len(used):,} pictures have 16 bits a sample, and are very dark, "
-            f"{dark.iloc[0]} among them: white is 65,535, if neither sBIT (PNG) nor MaxSampleValue (TIFF) "
-            "says another. If their white is 4,095, rescale copies of them by: "
-            "magick mogrify -evaluate multiply 16 *.png"
-        )

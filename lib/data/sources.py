@@ -10,7 +10,6 @@ from lib.base.workspace import Workspace
 from lib.data import archives, demo, downloads
 from lib.data.listing import (
     holds_pictures,
-    list_files_below,
     list_folders,
     list_picture_folders,
     may_be_picture,
@@ -39,13 +38,6 @@ def open_folder(ws: Workspace, key: str) -> Path:
         f"{folder} holds no picture; in it are: {names or 'no files'}. Put pictures there, or name another "
         f'folder, or an archive itself, as "{key}" in drive_paths.json.'
     )
-
-
-def has_classes(ws: Workspace) -> bool:
-    """Tell whether labels, or two class folders or more in `train`, tell classes."""
-    if ws.is_demo or ws.train_labels:
-        return True
-    return len(list_picture_folders(open_folder(ws, "train"))) > 1
 
 
 def find_validation(ws: Workspace) -> Path | None:
@@ -124,7 +116,6 @@ def _find_step(folder, key):
     - oak, elm: None, as these are the classes.
     - train, val; train_224, val_224: the part that is called train.
     - leaves, which holds folders; beside it none but folders without pictures, as annotations: leaves.
-    - leaves, which holds folders, beside an empty folder: an error.
     """
     folders = list_picture_folders(folder)
     part = _find_part(folders, key)
@@ -132,9 +123,6 @@ def _find_step(folder, key):
         return part
     if any(map(may_be_picture, folder.iterdir())):
         return None
-    for other in list_folders(folder):
-        if not any(list_files_below(other)):
-            _refuse(folders[0], key)
     return folders[0]
 
 

@@ -11,7 +11,6 @@ from alike import ALTERATIONS, compress, find_near_duplicates, shrink
 from drawing import CLASS_NAMES, draw_picture
 
 from lib.data import copies
-from lib.data.findings import leave_out
 from lib.data.hashes import pair_hashes
 
 
@@ -121,24 +120,15 @@ def table():
     table = pd.DataFrame({"file": ["a/1", "a/2", "a/3", "a/4", "b/1"]})
     table["digest"] = list("xxyzz")
     table["label"] = list("aaaab")
-    return table.assign(part="")
+    return table
 
 
 def test_copies_are_kept_together_and_contradictory_ones_are_named(table):
-    found = copies.find_duplicates(table, "together")
+    found = copies.find_duplicates(table)
 
     assert list(found.file) == ["a/1", "a/2", "a/4", "b/1"]
     assert list(found.problem) == 2 * ["duplicate"] + 2 * ["duplicate_other_class"]
     assert set(found.action) == {"kept, same part"}
-
-
-@pytest.mark.parametrize(("part", "kept"), [("", "a/1"), ("validation", "a/2")])
-def test_one_copy_stays_where_others_are_dropped_that_of_validation_first(
-    table, part, kept
-):
-    table.loc[1, "part"] = part
-    found = copies.find_duplicates(table, "drop")
-    assert list(leave_out(table, found).file) == [kept, "a/3"]
 
 
 def test_alike_pictures_are_named_and_those_of_several_classes_told_apart(table):

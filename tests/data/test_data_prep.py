@@ -208,14 +208,6 @@ def test_one_call_prepares_what_the_cells_of_01_show(doubtful, copied):
     assert called.equals(shown)
 
 
-def test_classes_of_copies_alone_are_named_where_copies_are_dropped(drawn):
-    for path in drawn.train.glob("Aves/*"):
-        shutil.copy(path, drawn.train / "Fungi")
-
-    with pytest.raises(ValueError, match="fewer: Aves, Fungi"):
-        execute_lesson("01_data_prep", drawn, IMAGE_SIZES=[48], DUPLICATES="drop")
-
-
 def test_groups_by_folders_and_unknown_species_and_columns_are_noted(drawn, capsys):
     for path in sorted(drawn.train.glob("*/*")):
         folder = path.parent / f"site{int(path.stem) // 8}"

@@ -129,7 +129,14 @@ def test_labels_that_look_equal_are_one_label(label):
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("Frögs", "frogs"), ("1", "1.0"), ("wild-cat", "wild_cat")]
+    ("first", "second"),
+    [
+        ("Frögs", "frogs"),
+        ("1", "1.0"),
+        ("wild-cat", "wild_cat"),
+        ("dog", "dog - Copy"),
+        ("oak", "oak (1)"),
+    ],
 )
 def test_similar_names_are_found_and_kept(tmp_path, first, second):
     touch(tmp_path, f"{first}/1.jpg", f"{second}/1.jpg", "birds/1.jpg")

@@ -5,7 +5,7 @@ import pytest
 from conftest import join_checks
 
 from lib.base.workspace import Workspace
-from lib.data import labels, listing, names
+from lib.data import labels, listing
 from lib.data.findings import (
     check_classes,
     count_left_out,
@@ -145,26 +145,11 @@ def test_class_called_mask_is_one_unless_images_lies_beside_it(tmp_path):
     }
 
 
-@pytest.mark.parametrize(
-    "name", ["valid", "Test", "oak (1)", "dog - Copy", "dog copy 2", "oak_copy (3)"]
-)
-def test_class_called_like_a_part_or_a_copy_is_noted(name):
-    said = names.describe_classes(["oak", name, "dog"])
-    assert said.startswith("Note: ")
-    assert f": {name}." in said
-
-
-def test_classes_with_names_of_their_own_are_not_noted():
-    usual = "train_station,bullet train,photocopy,copy,oak 1,f(x),train2"
-    assert names.describe_classes(usual.split(",")) == ""
-
-
 def test_classes_with_folders_of_the_same_names_are_said(tmp_path):
     for branch in ("teste", "测试集"):
         touch(tmp_path / branch, "cat/0.jpg", "dog/0.jpg", "p1/0.jpg")
     said = labels.describe_inner_folders(list_files(tmp_path))
-    assert said.startswith("Note: teste, 测试集 ")
-    assert "names: cat, dog." in said
+    assert "lie in several class folders: cat, dog." in said
 
 
 def make_listed(**counts):
