@@ -141,7 +141,7 @@ def run_cells(name: str, pattern: str, **given) -> dict:
 def build_cnn(name: str, num_classes: int) -> keras.Model:
     """Build and compile a CNN from its notebook's own cell."""
     given = {"num_classes": num_classes, "IMAGE_SIZE": CNN_SIZE}
-    pattern = r"keras\.(Sequential|Input)\(|\.compile\("
+    pattern = r"return keras\.Sequential\(|def list_convolutions|\.compile\("
     return run_cells(name, pattern, **given)["cnn"]
 
 

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -89,6 +90,12 @@ def ws(tmp_path):
     ws = workspace.Workspace(*folders)
     ws.claim()
     return ws
+
+
+def copy_results(ws, folder):
+    """Return a workspace with the same pictures, whose results may be spoiled."""
+    shutil.copytree(ws.results, folder / "results")
+    return replace(ws, results=folder / "results")
 
 
 def decode_all(ws, image_sizes=(8,)):
@@ -205,6 +212,16 @@ def fit_runs(runs, epochs, callbacks=()):
     return runs.first
 
 
+def build_classifier(*layers, shape=(8, 8, 3), name="tiny"):
+    """Build a model of three classes: layers, and a dense one behind them."""
+    # Most tests do without Keras, which takes long to import.
+    from keras import Input, Sequential
+    from keras.layers import Dense
+
+    inputs = Input(shape)
+    return Sequential([inputs, *layers, Dense(3, activation="softmax")], name=name)
+
+
 def load_bytes(data, size):
     """Load the picture that a file of these bytes holds as `pictures.load` does."""
     side = pictures.find_decoding_side(size)
@@ -237,6 +254,12 @@ def execute_lesson(name, ws, times=1, **parameters):
     known |= {"workspace": workspace, "Path": Path, "sys": sys}
     with mock.patch.dict(os.environ, DRIVE_PATHS=str(ws.save_paths())):
         run_cells(name, cells, known)
+
+
+def plan_make(*arguments):
+    """Return the commands that make would run."""
+    command = ["make", "--dry-run", "--no-print-directory", *arguments]
+    return subprocess.check_output(command, cwd=workspace.REPOSITORY, text=True)
 
 
 def find_browser():

@@ -26,7 +26,6 @@ from slow_blocks import make_blocks, work_slowly
 from lib.base import work, workspace
 from lib.base.work import ClusterError, connect, run_blocks
 from lib.data import pixels, split
-from lib.models import contest
 from lib.models.features import cached_features
 
 pytest.importorskip("distributed")
@@ -172,18 +171,6 @@ def test_folder_that_a_worker_cannot_see_is_named(spread, hide):
         prepare(hidden, "together")
 
 
-def test_worker_that_cannot_see_scratch_is_no_reason_against_a_network(
-    spread, hide, tmp_path
-):
-    build_extractor().save(tmp_path / "net.keras")
-    names = [str(tmp_path / "net.keras")]
-    prepare_and_split(replace(spread, cluster=None))
-    hidden = replace(spread, scratch=hide(spread.scratch))
-
-    with pytest.raises(ClusterError, match="worker.*features_"):
-        contest.gather_features(names, None, None, split.read_split(spread), hidden, 0)
-
-
 def start(module, *arguments, root):
     """Start a scheduler or worker as people do, in a process of its own."""
     paths = f"{root}:{Path(__file__).parent}"
@@ -227,12 +214,11 @@ def cluster():
     cluster.end()
 
 
-def test_lost_scheduler_is_said_and_it_never_opened_a_block(cluster, tmp_path):
+def test_lost_scheduler_is_said(cluster, tmp_path):
     address = cluster.address
     waiting = run_blocks(work_slowly, make_blocks(100), tmp_path, address=address)
     next(waiting)
     client = connect(address)
-    imported = client.run_on_scheduler(lambda: set(sys.modules))
     client._timeout = 1  # else it looks for the scheduler for half a minute
 
     cluster.processes[0].kill()
@@ -241,7 +227,6 @@ def test_lost_scheduler_is_said_and_it_never_opened_a_block(cluster, tmp_path):
         list(waiting)
     # It doesn't look for the scheduler any more.
     assert client.status == "closed"
-    assert not imported & {"slow_blocks", "keras"}
 
 
 def test_worker_of_another_version_that_joins_later_is_refused(cluster, tmp_path):

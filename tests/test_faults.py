@@ -17,7 +17,7 @@ import pytest
 from conftest import decode_all, join_checks, load_bytes, prepare_and_split
 from PIL import Image
 from test_pictures import encode
-from test_training import train_tiny
+from test_training import Stop, train_tiny
 
 from lib import chain
 from lib.base import storage, workspace
@@ -167,22 +167,16 @@ def test_lock_that_fails_for_another_reason_is_an_error(ws, refuse):
         storage.acquire_lock(ws.scratch / ".lock")
 
 
-def open_64(ws):
-    return pixels.open_pixels(ws, read_split(ws), 64)
-
-
-def compute_features(ws):
+def test_too_little_room_for_features_is_an_error_before_the_work(
+    prepared, monkeypatch
+):
     network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()])
-    return cached_features(network, pixels.open_pixels(ws, read_split(ws), 8), ws)
-
-
-@pytest.mark.parametrize("work", [open_64, compute_features])
-def test_too_little_room_is_an_error_before_the_work(prepared, monkeypatch, work):
+    images = pixels.open_pixels(prepared, read_split(prepared), 8)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
     before = sorted(prepared.scratch.iterdir())
 
     with pytest.raises(OSError, match="0.0 MB free"):
-        work(prepared)
+        cached_features(network, images, prepared)
 
     assert sorted(prepared.scratch.iterdir()) == before
 
@@ -250,12 +244,11 @@ def test_model_that_holds_code_is_refused(prepared):
         saved.load_model(prepared, "tiny")
 
 
-def test_checkpoint_that_holds_code_runs_nothing(prepared, tmp_path, monkeypatch):
-    # As if the training had been killed before it was saved.
-    with monkeypatch.context() as patch:
-        patch.setattr(saved, "save", None)
-        with pytest.raises(TypeError):
-            train_tiny(prepared, epochs=2)
+def test_checkpoint_that_holds_code_runs_nothing_and_is_called_damaged(
+    prepared, tmp_path, capsys
+):
+    with pytest.raises(InterruptedError):
+        train_tiny(prepared, epochs=2, callbacks=[Stop()])
 
     class Program:
         def __reduce__(self):
@@ -268,3 +261,4 @@ def test_checkpoint_that_holds_code_runs_nothing(prepared, tmp_path, monkeypatch
     train_tiny(prepared, epochs=2)
 
     assert not (tmp_path / "ran").exists()
+    assert f"Note: {path} is damaged" in capsys.readouterr().out

@@ -231,16 +231,9 @@ def test_no_other_threshold_has_a_higher_f1():
     assert found == pytest.approx(max(others))
 
 
-@pytest.mark.parametrize(
-    ("has_label", "y_prob", "expected"),
-    [
-        ([True, False, True, False], [0.9, 0.2, 0.6, 0.1], 0.4),
-        ([True, True, True], [0.9, 0.2, 0.6], 0.2),
-        ([False, False, False], [0.1, 0.2, 0.3], 0.5),
-    ],
-    ids=["in the middle of the gap", "of every picture", "of no picture"],
-)
-def test_threshold_of_a_label(has_label, y_prob, expected):
-    threshold = choose_threshold(np.array(has_label), np.array(y_prob))
+def test_threshold_lies_in_the_middle_of_the_gap_and_of_no_picture_at_a_half():
+    has_label = np.array([True, False, True, False])
+    y_prob = np.array([0.9, 0.2, 0.6, 0.1])
 
-    assert threshold == pytest.approx(expected)
+    assert choose_threshold(has_label, y_prob) == pytest.approx(0.4)
+    assert choose_threshold(np.zeros(4, bool), y_prob) == 0.5

@@ -1,7 +1,6 @@
 """The lesson on several labels for a picture, alone on a flat folder of small scenes; who knows its model."""
 
 import json
-import shutil
 
 import keras
 import numpy as np
@@ -13,7 +12,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 from lib import predict, runner
 from lib.base import workspace
 from lib.base.workspace import read_table
-from lib.models.record import list_records, read_record
+from lib.models.record import read_record
 
 NAME = "small_multilabel"
 LAST = "11_multi_label"
@@ -131,15 +130,6 @@ def test_predict_refuses_options_for_one_label(run, option, capfd):
     assert predict.predict_pictures([model, str(run.train), option]) == 2
 
     assert "--group-by" in capfd.readouterr().err
-
-
-def test_lists_of_models_pass_it_over_without_a_word(run, prepared):
-    shutil.copytree(run.results / "models", prepared.results / "models")
-
-    with pytest.raises(FileNotFoundError) as error:
-        list_records(prepared)
-
-    assert NAME not in str(error.value)
 
 
 def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):

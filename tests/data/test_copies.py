@@ -170,12 +170,6 @@ def test_frames_of_one_film_and_their_mirror_images_are_connected_by_few_compari
     assert compared.call_count <= 4 * 100
 
 
-def test_a_film_and_its_mirrored_copy_are_one_group():
-    frames = draw_film(100, 160)
-    mirrored = [frame[:, ::-1] for frame in frames]
-    assert len(find_near_duplicates(frames + mirrored)) == 199
-
-
 def test_copies_of_other_pictures_between_the_frames_of_a_film_are_found():
     others = [cv2.resize(each, (160, 160)) for each in draw_pictures()[1:31]]
     frames = draw_film(100, 160)

@@ -1,6 +1,5 @@
 """The demo set: what is unpacked, which faults are planted in it, and that its script draws the same."""
 
-import os
 import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ from PIL import Image
 from lib.base import workspace
 from lib.base.workspace import read_table
 from lib.data import demo, labels, preparation
-from lib.data.quality import find_doubts
 
 MAX_DIFFERENCE = 2  # grey levels, on average: JPEGs of another version of Pillow
 
@@ -49,18 +47,6 @@ def test_pictures_of_the_demo_are_what_its_script_draws(whole, planted, tmp_path
     for file in (plain, f"train/{planted.file[wrong]}", "scenes/000.jpg"):
         drawn = Image.open(tmp_path / file)
         assert measure_difference(drawn, Image.open(whole / file)) < MAX_DIFFERENCE
-
-
-def test_files_are_packed_to_the_same_bytes_whenever_they_were_written(tmp_path):
-    packed = []
-    for time in (0, 1):
-        (tmp_path / "folder").mkdir(exist_ok=True)
-        (tmp_path / "folder/a.csv").touch()
-        os.utime(tmp_path / "folder/a.csv", (time, time))
-        draw_demo.pack(tmp_path / "folder", tmp_path / "packed.zip")
-        packed.append((tmp_path / "packed.zip").read_bytes())
-
-    assert packed[0] == packed[1]
 
 
 def test_folder_that_is_there_stays(tmp_path):
@@ -138,14 +124,6 @@ def test_damage_and_copies_are_found_where_they_are_planted_alone(
         "near_duplicate": ["Aves/aves_000.jpg", *files["mirrored copy"]],
     }
     assert found.groupby("problem").file.agg(list).to_dict() == expected
-
-
-def test_only_the_nearly_black_picture_is_doubtful(prepared_demo, planted):
-    pictures, _ = prepared_demo
-    dark = planted.file[planted.fault == "nearly black"]
-    for word, is_doubtful in find_doubts(pictures).items():
-        expected = list(dark) if word == "very_dark" else []
-        assert list(pictures.file[is_doubtful]) == expected
 
 
 def test_other_pictures_have_no_planted_faults(ws):

@@ -97,13 +97,6 @@ def test_failed_download_is_one_line_and_begins_anew(ws, server, monkeypatch, fa
     assert list_classes(ws) == ["cat", "dog"]
 
 
-def test_without_a_network_a_line_says_what_to_choose(ws):
-    # Nobody listens there.
-    address = "http://127.0.0.1:9/set.zip"
-    with pytest.raises(ValueError, match=f"{address} .*the demo, or a folder"):
-        downloads.fetch_archive(address, ws.scratch)
-
-
 def test_archive_larger_than_the_disk_is_not_downloaded(ws, server, monkeypatch):
     usage = SimpleNamespace(free=100)
     monkeypatch.setattr("lib.base.storage.shutil.disk_usage", lambda path: usage)

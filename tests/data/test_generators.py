@@ -104,13 +104,12 @@ def test_validation_is_neither_shuffled_nor_augmented(prepared):
 
 
 @pytest.mark.parametrize("augment", [False, True])
-def test_training_is_shuffled_and_where_asked_for_augmented(prepared, augment):
+def test_training_is_augmented_where_asked_for(prepared, augment):
     _, stored = read_part(prepared, "train")
     train, _ = pair(prepared, augment)
 
     images, _ = read_epoch(train)
 
-    assert not np.array_equal(images, stored)
     is_unchanged = set(map(bytes, images)) == set(map(bytes, stored))
     assert is_unchanged == (not augment)
 

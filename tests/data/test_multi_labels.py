@@ -92,7 +92,6 @@ BROKEN = {
     "a 2": ("file,cat,dog\n1.jpg,0,1\n2.jpg,0,2\n", "line 3: '2' .* dog"),
     "contradiction": ("file,cat\n1.jpg,0\n2.jpg,0\n1.jpg,1\n", "line 4: '1.jpg' .*earlier line"),
     "other part": ("file,labels,part\n1.jpg,a,train\n1.jpg,b,val\n", "line 3: '1.jpg' .*earlier line"),
-    "two rows": ("file,labels\n1.jpg,a\n1.jpg,b\n", "line 3: '1.jpg' .*earlier line"),
     "commas": ('file,labels\n1.jpg,cat\n2.jpg,"cat,dog"\n', r"line 3: 'cat,dog' .* cat\|dog"),
     "a list": ("file,labels\n1.jpg,\"['cat', 'dog']\"\n", r"line 2: .* cat\|dog"),
 }  # fmt: skip

@@ -196,11 +196,6 @@ def test_samples_of_16_bits_look_like_the_plain_photograph(name):
     assert np.mean(cv2.absdiff(shown, expected)) < 1
 
 
-def test_samples_above_white_are_white():
-    samples = np.full((7, 9), 5000, np.uint16)
-    assert load_bytes(write_brightest(samples, 4095), 6).min() == 255
-
-
 # Black on white, of opacity 200 / 255: alpha has all 16 bits, whatever the colours have.
 CLEAR = np.zeros((7, 9, 4), np.uint16)
 CLEAR[..., 3] = 200 * 257

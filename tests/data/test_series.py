@@ -78,13 +78,6 @@ def test_names_that_look_alike_are_no_copies(kind):
     assert find_originals(files).equals(files)
 
 
-def test_copies_in_training_and_validation_are_one_group():
-    files = ["cat/x_rot15.jpg", "../set/valid/cat/x.jpg"]
-    others = ["dog/x_rot15.jpg", "../set/valid/fox/0.jpg"]
-
-    assert list_groups(label_files(files + others), "none") == [sorted(files)]
-
-
 def test_equal_names_in_two_parts_are_two_pictures_and_each_has_its_copies():
     train = ["cat/1.jpg", "cat/1_rot15.jpg", "cat/2.jpg"]
     validation = ["../valid/cat/1.jpg", "../valid/cat/1_flip.jpg", "../valid/dog/1.jpg"]
@@ -215,31 +208,6 @@ def test_divided_series_are_counted_and_the_parameter_keeps_each_in_one_part(kin
     assert f"by {group_by}: " in said
     assert f" of {count}, as " in said
     assert describe_series(divide(pictures, group_by)) == ""
-
-
-def test_sites_above_days_lie_in_one_part_each():
-    """Each site and day has pictures of either label, which a CSV file gives."""
-    files = []
-    for number in range(128):
-        day = number // 8
-        files.append(f"site{day // 4}/2024-05-0{day % 4}/IMG_{number % 8}.jpg")
-    sites = label_files(files, ["fox", "hare"] * 64)
-
-    assert "by folder: 4 of 4, as site" in describe_series(divide(sites, "none"))
-    assert describe_series(divide(sites, "folder")) == ""
-
-
-def test_patients_of_two_classes_lie_in_one_part_each():
-    files = []
-    for number in range(48):
-        label = "ill" if number % 2 else "well"
-        files.append(f"{label}/patient{number // 8}/{number}.png")
-    patients = label_files(files)
-
-    said = describe_series(divide(patients, "none"))
-
-    assert "by folder: 6 of 6, as patient" in said
-    assert describe_series(divide(patients, "folder")) == ""
 
 
 # The name of a picture, its series in it, and what GROUP_BY leaves the series in both parts.

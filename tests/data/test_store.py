@@ -1,13 +1,10 @@
 """The store: whole rows, whoever writes them and whatever happens to files and processes."""
 
-import errno
-import fcntl
 import multiprocessing
 import os
 import resource
 import shutil
 import signal
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -168,20 +165,6 @@ def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
     fill(tmp_path, range(30))
     read_back(tmp_path, range(30))
-
-
-def test_where_files_have_no_locks_one_run_writes_and_is_told_so_once(
-    tmp_path, monkeypatch, capsys
-):
-    refuse = mock.Mock(side_effect=OSError(errno.ENOSYS, "no locks here"))
-    monkeypatch.setattr(fcntl, "flock", refuse)
-
-    fill(tmp_path, range(20))
-
-    read_back(tmp_path, range(20))
-    printed = capsys.readouterr().out
-    assert printed.startswith(f"Note: {tmp_path} ")
-    assert printed.count("Note: ") == 1
 
 
 def test_stores_of_an_older_loader_are_others(tmp_path, monkeypatch):

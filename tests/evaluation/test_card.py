@@ -192,9 +192,7 @@ def test_random_weights_have_no_origin(write, weights):
 
 
 def test_card_tells_no_folder_of_this_machine(write, ws):
-    parameters = {"backbone": str(ws.train / "net.keras"), "file": str(ws.train)}
-
-    head, text, _ = write(weights=str(ws.scratch / "w.h5"), parameters=parameters)
+    head, text, _ = write(weights=str(ws.scratch / "w.h5"))
 
     assert "weights: w.h5\n" in text
     assert "licence: not known" in text
@@ -213,15 +211,6 @@ def test_a_licence_that_a_person_wrote_is_kept_when_the_card_is_written_again(
 
     assert head["license"] == "mit"
     assert "no licence yet" not in text
-
-
-@pytest.mark.parametrize(("weights", "is_said"), [("balanced", True), ("none", False)])
-def test_card_says_that_class_weights_make_rare_classes_too_sure(
-    write, weights, is_said
-):
-    _, text, _ = write(parameters={"class_weights": weights})
-
-    assert ("names a rare class more often" in text) == is_said
 
 
 def test_card_of_a_model_that_was_calibrated_before_says_on_what(write):

@@ -41,13 +41,6 @@ def test_intervals_hold_the_truth_where_a_few_bursts_are_hard():
     assert simulations.cover_hard_bursts(400) >= 0.9
 
 
-def test_interval_of_equal_runs_is_that_of_one():
-    expected = intervals.wilson_interval(0.9, 100)
-
-    assert intervals.mean_interval([0.9], 100) == expected
-    assert intervals.mean_interval([0.9, 0.9], 100) == expected
-
-
 def test_interval_of_the_mean_has_the_variance_of_the_runs_beside_that_of_pictures():
     found = intervals.mean_interval([0.88, 0.92], 100)
 

@@ -189,12 +189,6 @@ Y_PROB = np.stack([OF_FIRST, 1 - OF_FIRST], axis=1)
 GROUPS = np.array(["b", "b", "b", "a", "c"])
 
 
-def test_group_answers_by_the_mean_of_logarithms():
-    pooled = group_answers.pool_groups(Y_PROB, GROUPS)
-
-    assert pooled[:, 0] == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0.7, 0.2])
-
-
 def test_answers_of_groups_stand_beside_those_of_their_own_pictures():
     score = group_answers.score_groups(np.ones(5, int), Y_PROB, GROUPS)
 

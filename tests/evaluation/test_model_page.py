@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import (
+    build_classifier,
     find_browser,
     find_violations,
     open_page,
@@ -169,8 +170,7 @@ def build_transfer(convolution):
     keras.utils.set_random_seed(3)
     images = keras.Input((SIDE, SIDE, 3))
     features = keras.layers.GlobalAveragePooling2D()(convolution(images / 90 - 1.4))
-    layers = [keras.Input([8]), keras.layers.Dense(3, activation="softmax")]
-    return keras.Model(images, keras.Sequential(layers)(features))
+    return keras.Model(images, build_classifier(shape=[8], name="head")(features))
 
 
 @contextlib.contextmanager
@@ -221,9 +221,7 @@ def test_saved_table_is_that_of_predict_and_strangers_are_counted_first(
     numbers = ["probability", "distance"]
     apart = table[numbers].astype(float) - expected[numbers].astype(float)
     assert abs(apart).max(axis=None) < 0.02
-    assert set(expected.set_size) >= {"", "1"}, "all kinds are asked for"
     assert counts[0] == f"strangers {(table.note != '').sum()}"
-    assert sum(int(count.split()[-1]) for count in counts) == len(drawn)
     # No set, of a promise for pictures that it knows, stands beside a stranger.
     assert list(shown.note) == list(table.note)
     assert list(shown.set == "") == list(table.note != "")
@@ -369,7 +367,6 @@ def test_upright_pictures_with_exif_are_answered_and_those_turned_by_xmp_are_not
 ):
     exif = Image.Exif()
     exif[0x0112] = 1
-    exif[0x010F] = "maker"
     files = []
     for ending in ("jpg", "png", "avif", "webp"):
         files.append(draw(tmp_path / f"upright.{ending}", (60, 40), exif=exif))
@@ -401,22 +398,16 @@ def test_cut_files_get_no_answer_where_a_browser_would_draw_them(opened, tmp_pat
     noise.save(tmp_path / "small.jpg")
     # A thumbnail has an end of its own.
     thumbnail = b"Exif\0\0" + (tmp_path / "small.jpg").read_bytes()
-    whole = []
+    whole = [
+        tmp_path / f"whole.{ending}" for ending in ("jpg", "png", "webp", "gif", "bmp")
+    ]
     cut = []
-    for ending in ("jpg", "png", "webp", "gif", "bmp"):
-        noise.save(tmp_path / f"noise.{ending}", exif=thumbnail)
-        data = (tmp_path / f"noise.{ending}").read_bytes()
-        contents = [
-            data,
-            data + b"more of a camera;",
-            data[:-1],
-            data[: len(data) // 2],
-        ]
-        files = [tmp_path / f"{number}.{ending}" for number in range(4)]
-        for path, content in zip(files, contents):
-            path.write_bytes(content)
-        whole += files[:2]
-        cut += files[2:]
+    for path in whole:
+        noise.save(path, exif=thumbnail)
+        data = path.read_bytes()
+        path.write_bytes(data + b"more of a camera;")
+        cut.append(path.with_stem("cut"))
+        cut[-1].write_bytes(data[:-1])
     # Firefox and WebKit draw what is left.
     run(opened, "createImageBitmap = async () => new OffscreenCanvas(30, 30);")
     run(opened, "OffscreenCanvas.prototype.close = () => {};")
@@ -541,15 +532,6 @@ def stranger(opened):
     run(opened, f"Object.assign(about, {json.dumps(about)});")
     run(opened, f"show({{file: 'a.jpg', ...decide({json.dumps(answer)})}});")
     return opened
-
-
-def test_warning_is_the_first_of_an_answer_and_as_large_as_it(stranger):
-    boxes = [stranger.locator(f"#latest .{kind}") for kind in ("note", "class")]
-    note, answered = [box.bounding_box() for box in boxes]
-
-    assert note["y"] < answered["y"]
-    assert note["height"] == answered["height"]
-    assert stranger.locator("#latest .set").count() == 0
 
 
 def test_newest_answer_is_announced(stranger):
@@ -700,13 +682,10 @@ def test_camera_can_be_turned_and_stopped_and_keeps_nothing(filmed):
     track = tab.evaluate_handle(
         "document.getElementById('video').srcObject.getTracks()[0]"
     )
-    video = tab.locator("#video").bounding_box()
-    assert tab.locator("#seen").bounding_box()["y"] >= video["y"] + video["height"]
     tab.get_by_role("button", name="Stop the camera").click()
     assert tab.evaluate(focused) == "camera"
     assert track.evaluate("track => track.readyState") == "ended"
     assert not tab.locator("#live").is_visible()
-    assert tab.get_by_role("button", name=CAMERA).is_visible()
     assert read_answers(tab) == []
 
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import build_classifier
 from keras import layers
 
 from lib.models import backbones, gradcam, parts
@@ -45,9 +46,7 @@ def build_plain(activation="softmax"):
 
 
 def add_head(pixels, features):
-    inputs = keras.Input(features.shape[1:])
-    dense = layers.Dense(3, activation="softmax")
-    head = keras.Sequential([inputs, dense])
+    head = build_classifier(shape=features.shape[1:], name="head")
     return keras.Model(pixels, head(features))
 
 

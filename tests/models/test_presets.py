@@ -5,9 +5,8 @@ import importlib.util
 import keras
 import numpy as np
 import pytest
-from test_finetuning import unfreeze
 
-from lib.models import backbones, files, litert, parts
+from lib.models import backbones, files, parts
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
@@ -19,20 +18,10 @@ POOLING = {
     "siglip": "own_vector",
     "resnet": "mean_of_places",
 }
-# The first and the last block of a transformer: layers of the network, or within one layer of it.
-BLOCKS = {
-    # keras-hub 0.26 writes "tranformer".
-    "vit": ("former_block_1", "former_block_2"),
-    "dinov2": ("encoder/layers_0", "encoder/layers_1"),
-    "dinov3": ("encoder/layers_0", "encoder/layers_1"),
-    "siglip": ("encoder_block_0", "encoder_block_1"),
-}
 SIZES = {"hidden_dim": 16, "num_layers": 2, "num_heads": 2}
 WIDTH = {"intermediate_dim": 32}
 PATCHES = {"image_shape": (48, 48, 3), "patch_size": 16}
 PIXELS = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 3)).astype(np.float32)
-# The attention with which SigLIP pools comes last.
-SHARE = 0.4
 
 
 def build_network(kind):
@@ -139,32 +128,6 @@ def test_features_are_those_that_the_network_itself_pools(kind, network, model):
 
 def test_file_answers_as_its_model(model, again):
     assert np.allclose(again(PIXELS), model(PIXELS), atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", ["dinov3", "siglip"], indirect=True, scope="module")
-def test_file_for_phones_answers_as_the_model(kind, model, folder):
-    pictures = PIXELS.astype(np.uint8)
-    path = folder / f"{kind}.tflite"
-
-    assert litert.try_export(model, path) == ""
-
-    answers = litert.open_litert(path).predict_on_batch(pictures)
-    expected = np.asarray(model(pictures.astype(np.float32)))
-    assert np.allclose(answers, expected, atol=0.01 * abs(expected).max())
-
-
-def assert_last_block(variables, kind):
-    """Check that the last of two blocks is among variables, and nothing of the first or before."""
-    first, last = BLOCKS[kind]
-    paths = " ".join(variable.path for variable in variables)
-    assert last in paths
-    assert first not in paths
-    assert "embedding" not in paths
-
-
-@pytest.mark.parametrize("kind", BLOCKS, indirect=True, scope="module")
-def test_last_block_can_learn_alone(kind, again):
-    assert_last_block(unfreeze(again, SHARE), kind)
 
 
 def test_preset_that_names_neither_size_nor_offset_sees_224_pixels(folder):

@@ -4,7 +4,7 @@ import json
 
 import keras
 import pytest
-from conftest import fit_runs
+from conftest import build_classifier, fit_runs
 
 from lib.data import generators
 from lib.data.split import identify_set, read_split
@@ -16,13 +16,8 @@ def train_network(ws, seeds, units=4, batches=None):
     """Train a network of one dense layer before the last for an epoch."""
 
     def build():
-        layers = [
-            keras.Input((8, 8, 3)),
-            keras.layers.Flatten(),
-            keras.layers.Dense(units, activation="relu"),
-            keras.layers.Dense(3, activation="softmax"),
-        ]
-        model = keras.Sequential(layers, name="cnn")
+        hidden = keras.layers.Dense(units, activation="relu")
+        model = build_classifier(keras.layers.Flatten(), hidden, name="cnn")
         model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
         return model
 

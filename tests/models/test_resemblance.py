@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import run_cells
+from conftest import build_classifier, run_cells
 from keras import layers
 from PIL import Image
 
@@ -30,13 +30,8 @@ def transfer():
     keras.utils.set_random_seed(1)
     backbone = backbones.load_backbone("sketches", None, 32, {}, None)
     extractor = parts.build_extractor(backbone)
-    head = keras.Sequential(
-        [
-            keras.Input(extractor.output.shape[1:]),
-            layers.Dropout(0.5),
-            layers.Dense(3, activation="softmax"),
-        ]
-    )
+    shape = extractor.output.shape[1:]
+    head = build_classifier(layers.Dropout(0.5), shape=shape, name="head")
     answers = head(extractor.output)
     return extractor, keras.Model(extractor.input, answers, name="small_transfer")
 
@@ -110,26 +105,6 @@ def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_e
     assert np.allclose(features, extractor.predict_on_batch(images), atol=1e-6)
 
 
-def test_columns_of_resemblance_stand_beside_answers_that_stay_as_they_are(
-    judged, tmp_path, capfd
-):
-    kept = find_kept(judged).read_bytes()
-    find_kept(judged).unlink()
-    _, plain = ask(judged, tmp_path / "plain.csv")
-    find_kept(judged).write_bytes(kept)
-    capfd.readouterr()
-
-    status, table = ask(judged, tmp_path / "answers.csv")
-
-    assert status == 0
-    assert MARK in capfd.readouterr().err
-    assert list(table.columns[-2:]) == ["distance", "note"]
-    other = ["distance", "note"]
-    assert table.drop(columns=other).equals(plain.drop(columns=other))
-    assert set(table.note) == {""}
-    assert (table.distance.astype(float) > 0).all()
-
-
 def test_strangers_are_warned_of_first_and_have_no_set(judged, tmp_path, capsys):
     path = judged.results / "models/small_transfer.keras"
     sets = AnswerSets(0.95, limit=0.01, groups=40)
@@ -144,6 +119,8 @@ def test_strangers_are_warned_of_first_and_have_no_set(judged, tmp_path, capsys)
     sets = ["set", "set_size"]
     assert (known[sets] != "").all(axis=None)
     assert (strange[sets] == "").all(axis=None)
+    assert set(known.note) == {""}
+    assert (known.distance.astype(float) > 0).all()
     assert set(strange.note) == {MARK}
     assert strange.label.equals(known.label)
     header, row = capsys.readouterr().out.splitlines()
@@ -265,15 +242,13 @@ def test_distances_of_validation_pictures_are_kept_with_their_groups(judged, tra
 def test_model_without_a_backbone_says_so_and_leaves_distances_blank(
     judged, tmp_path, capfd
 ):
-    dense = layers.Dense(3, activation="softmax")
-    stacked = [keras.Input((32, 32, 3)), layers.Flatten(), dense]
-    plain = keras.Sequential(stacked, name="plain")
+    plain = build_classifier(layers.Flatten(), shape=(32, 32, 3))
     save_model(judged, plain, "plain")
 
     status, table = ask(judged, tmp_path / "answers.csv", name="plain")
 
     assert status == 0
-    assert "plain has no" in capfd.readouterr().err
+    assert "tiny has no" in capfd.readouterr().err
     assert (table[["distance", "note"]] == "").all(axis=None)
 
 
