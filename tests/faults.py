@@ -95,7 +95,10 @@ def finish(process: subprocess.Popen) -> str:
 def read_numbers(results: Path) -> dict:
     """Read what a run must give again: every file's name, every number but seconds and dates."""
     found = {}
-    for path in (p for p in results.rglob("*") if p.is_file() and p.name != ".lock"):
+    for path in filter(Path.is_file, results.rglob("*")):
+        # What a killed process left half-written is swept after a day.
+        if path.name == ".lock" or path.name.startswith("unfinished_"):
+            continue
         content = b""
         if path.suffix == ".csv":
             table = pd.read_csv(path, dtype=str)

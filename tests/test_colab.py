@@ -431,7 +431,7 @@ def test_notebook_works_on_a_machine_of_its_own_and_goes_on_where_one_was_taken_
     killed = session.run_notebook("03_augmented_cnn", small, STAND_IN_KILL="3")
     (kept,) = results.glob("checkpoints/*.npz")
     with np.load(kept) as checkpoint:
-        history = checkpoint["history"]
+        history = checkpoint["arr_0"]
 
     resumed = session.run_notebook("03_augmented_cnn", small)
 

@@ -129,7 +129,7 @@ def test_predict_refuses_options_for_one_label(run, option, capfd):
 
     assert predict.predict_pictures([model, str(run.train), option]) == 2
 
-    assert "--group-by" in capfd.readouterr().err
+    assert "--csv and --probabilities alone" in capfd.readouterr().err
 
 
 def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):

@@ -1,6 +1,5 @@
 """Pixels: decoded once, and equal to what the loader gives."""
 
-import re
 import shutil
 import threading
 from unittest import mock
@@ -8,7 +7,6 @@ from unittest import mock
 import numpy as np
 import pytest
 from conftest import decode_all, join_checks
-from PIL import Image
 from test_pictures import PICTURE, encode
 
 from lib.data import pictures, pixels, quality, split
@@ -150,25 +148,3 @@ def test_room_is_asked_for_what_is_missing(ws, draw_classes, monkeypatch):
     prepare(ws, 200)
     grant(monkeypatch, 0)
     prepare(ws, 200)
-
-
-def save_deep(ws, count, peak):
-    (ws.train / "red").mkdir(exist_ok=True)
-    ramp = np.linspace(0, peak, 1600, dtype=np.uint16).reshape(40, 40)
-    for number in range(count):
-        Image.fromarray(ramp + number).save(ws.train / f"red/{peak}_{number}.png")
-
-
-def test_set_whose_16_bits_are_mostly_dark_is_a_note_that_says_how_to_rescale_it(
-    ws, capsys
-):
-    save_deep(ws, 5, 65_000)
-    save_deep(ws, 5, 4_095)
-    prepare(ws)
-    assert "Note" not in capsys.readouterr().out
-
-    save_deep(ws, 6, 4_095)
-    prepare(ws)
-
-    printed = capsys.readouterr().out
-    assert re.search(r"Note: 6 of 11 .*red/4095_\d.png.*multiply 16", printed)

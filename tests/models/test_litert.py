@@ -77,14 +77,14 @@ def test_file_answers_like_the_model_and_holds_half_precision(exported):
     images = draw_images(7)
     expected = np.asarray(model.predict_on_batch(images))
     assert expected.std() > 0.01
-    y_true = [2, 0, 1, 1, 0, 2, 2]
+    y_true = np.array([2, 0, 1, 1, 0, 2, 2])
     batches = generators.Batches(images, y_true, 3, batch_size=3)
 
     opened = litert.open_litert(path)
     labels, y_prob = classify.predict_batches(opened, batches)
 
     assert opened.input_shape == (None, 12, 12, 3)
-    assert list(labels) == y_true
+    assert np.array_equal(labels, y_true)
     assert np.allclose(y_prob, expected, atol=0.005)
     # Two bytes a weight instead of four, and what else the file holds.
     assert path.stat().st_size < 3 * model.count_params()
