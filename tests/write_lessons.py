@@ -27,6 +27,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from lib.base.storage import atomic_write
 from lib.base.workspace import REPOSITORY
+from lib.evaluation.display import show_kept
 
 NOTEBOOKS = REPOSITORY / "notebooks"
 THUMBNAILS = REPOSITORY / ".github/lessons"
@@ -181,12 +182,8 @@ def write_lesson(path: Path, executed: NotebookNode, pen: Pen) -> None:
 
 def write_thumbnail(name: str, figures: Path, pen: Pen) -> None:
     """Draw what README's table shows of a lesson."""
-    html = figures / f"{PICTURES[name]}.html"
-    if html.exists():
-        drawn = pen.draw(html.read_text(encoding="ascii"))
-    else:
-        svg = base64.b64encode(html.with_suffix(".svg").read_bytes()).decode()
-        drawn = pen.draw(f'<img src="data:image/svg+xml;base64,{svg}">')
+    (kept,) = figures.glob(f"{PICTURES[name]}.*")
+    drawn = pen.draw(show_kept(kept, name).data)
     width, height = THUMBNAIL
     small = ImageOps.contain(drawn, (width, drawn.height))
     shown = small.crop((0, 0, width, min(height, small.height)))
