@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import signal
+import sys
 import time
 from concurrent import futures
 from datetime import timedelta
@@ -110,8 +111,10 @@ class Line(io.TextIOBase):
         # papermill's own bar has no line to itself.
         if not text.endswith(" cells"):
             self.written += text
-        for bar in BAR.finditer(text):
-            self.display(", ".join(filter(None, bar.groups())))
+        # A log keeps the last words alone.
+        if sys.stdout.isatty() or get_ipython() is not None:
+            for bar in BAR.finditer(text):
+                self.display(", ".join(filter(None, bar.groups())))
 
     def display(self, words: str) -> None:
         """Show some words in place of those before, which may be longer."""

@@ -1,5 +1,6 @@
 """In which order notebooks run, which are asked for, with what parameters, and what their line says."""
 
+import io
 import json
 import os
 import re
@@ -126,20 +127,35 @@ FAILING = ["1 + 1", "open('split.csv')"]
 NOTE = "Note: tiny is taken from an earlier training."
 
 
-def test_line_of_a_notebook_says_cell_and_progress_and_its_notes(stand_ins, ws, capsys):
+def test_line_of_a_notebook_says_cell_and_progress_and_its_notes(
+    stand_ins, ws, monkeypatch
+):
     """Each in place of the one before."""
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr("sys.stdout", terminal)
     note = f"print({NOTE!r}, 'no note', sep=chr(10))"
     sources = ["assert IMAGE_SIZE == 64", BAR, note]
     write_notebook(stand_ins / "02_baseline_cnn.ipynb", sources)
 
     runner.run_notebooks(ws, {"02_baseline_cnn": {"IMAGE_SIZE": 64}})
 
-    _, *shown = map(str.rstrip, capsys.readouterr().out.split("\r"))
+    _, *shown = map(str.rstrip, terminal.getvalue().split("\r"))
     assert all(line.startswith("02_baseline_cnn        …") for line in shown)
     assert any("2 of 5 cells" in line for line in shown)
     assert any(line.endswith("tiny, 33%, 00:00, epoch=1/3") for line in shown)
     end = rf"02_baseline_cnn        … took 0:00:\d\d +\n    {NOTE}"
     assert re.fullmatch(end, shown[-1])
+
+
+def test_log_keeps_no_progress(stand_ins, ws, capsys):
+    write_notebook(stand_ins / "02_baseline_cnn.ipynb", [BAR])
+
+    runner.run_notebooks(ws, {"02_baseline_cnn": {}})
+
+    out = capsys.readouterr().out
+    assert "took 0:00:" in out
+    assert "%" not in out
 
 
 def test_failing_notebook_is_named_with_cell_and_error(stand_ins, ws, capsys):
