@@ -38,7 +38,9 @@ def copy_pictures(folder: Path, files: list[str], names: Iterable[str]) -> None:
     """
     folders.mark(folder, KIND)
     for earlier in folder.glob("*/"):
-        shutil.rmtree(earlier)
+        # What `check_target` has passed over, as .git, is nobody's copy.
+        if not folders.PASSED_OVER.fullmatch(earlier.name):
+            shutil.rmtree(earlier)
     for file, name in zip(files, names):
         if name:
             copy = folder / name / Path(file).name

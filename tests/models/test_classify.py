@@ -475,6 +475,16 @@ def test_pictures_are_copied_into_folders_by_answer(
     assert any(path.stem.endswith("_2") for path in copies)
 
 
+def test_hidden_folders_are_no_earlier_copies(model_file, pictures, tmp_path):
+    kept = tmp_path / "sorted/.git/config"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+
+    assert run(model_file, [pictures], "--sort-into", tmp_path / "sorted") == 0
+
+    assert kept.exists()
+
+
 def test_folder_of_copies_that_is_not_ours_or_holds_the_pictures_is_refused(
     model_file, pictures, refuse, read_all, no_picture_is_read
 ):
