@@ -10,12 +10,13 @@ from types import SimpleNamespace
 from unittest import mock
 
 import pytest
-from conftest import run_cells
+from conftest import read_code, run_cells
 from IPython.core.interactiveshell import InteractiveShell
 
 from lib import chain, runner, start
 from lib.base import machine, storage, workspace
 from lib.data import sources
+from lib.data.label_files import read_labels
 
 
 def fill_in(pictures="", results="here", run="all lessons", options=""):
@@ -303,3 +304,20 @@ def test_a_run_that_stops_is_one_sentence(ws, draw_classes, capsys):
     error = stopped.value
     InteractiveShell().showtraceback((type(error), error, stopped.tb))
     assert capsys.readouterr().out == f"{error}\n"
+
+
+@pytest.mark.parametrize("rows", ["b.png,NA", ""])
+def test_corrections_that_lack_earlier_ones_are_refused(tmp_path, ws, rows):
+    earlier = ws.file("corrections.csv")
+    earlier.write_text("file,label\na.png,red\nb.png,red\n")
+    before = earlier.read_bytes()
+    made = tmp_path / "made.csv"
+    made.write_text(f"file,label\n{rows}\n")
+    cell = read_code("00_start_here", workspace.REPOSITORY)["00-corrections"].source
+    source = cell.replace('CORRECTIONS = ""', f"CORRECTIONS = {str(made)!r}")
+    names = {"ws": ws, "start": start, "shutil": shutil, "read_labels": read_labels}
+
+    with pytest.raises(AssertionError, match="corrects a.png"):
+        exec(source, names)
+
+    assert earlier.read_bytes() == before
