@@ -34,10 +34,10 @@ def find_duplicates(pictures: pd.DataFrame) -> pd.DataFrame:
     Args:
         pictures: Columns file, label and digest.
     """
-    return _describe(pictures, pictures.digest, "duplicate", "kept, same part")
+    return _describe_groups(pictures, pictures.digest, "duplicate", "kept, same part")
 
 
-def _describe(pictures, groups, problem, action):
+def _describe_groups(pictures, groups, problem, action):
     """Return the findings of pictures that share a group; those of several classes have a word of theirs."""
     labels = pictures.label.groupby(groups)
     is_found = labels.transform("size") > 1
@@ -136,7 +136,7 @@ def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
     """
     bonds = pictures.digest.to_numpy()[pairs[["a", "b"]]]
     groups = find_groups(pictures[["digest"]], bonds)
-    return _describe(pictures, groups, "near_duplicate", "kept")
+    return _describe_groups(pictures, groups, "near_duplicate", "kept")
 
 
 def _agree(pixels, pair):

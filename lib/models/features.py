@@ -41,7 +41,7 @@ def cached_features(
     missing = np.array(store.find_missing(images.digests))
     if len(missing):
         require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
-        network = _save(extractor, store) if ws.cluster else extractor
+        network = _save_extractor(extractor, store) if ws.cluster else extractor
         left = Selection(images.store, missing)
         starts = range(0, len(left), BATCH)
         blocks = [left.take(slice(start, start + BATCH)) for start in starts]
@@ -53,7 +53,7 @@ def cached_features(
     return Selection(store, images.digests)
 
 
-def _save(extractor, store):
+def _save_extractor(extractor, store):
     """Write the extractor to a file for workers, and return its path."""
     path = store.folder / "extractor.keras"
     with acquire_lock(store.folder / ".lock"):
@@ -64,8 +64,8 @@ def _save(extractor, store):
 
 
 @lru_cache(maxsize=1)
-def _load(path):
-    """Load what `_save` wrote, once in each worker."""
+def _load_extractor(path):
+    """Load what `_save_extractor` wrote, once in each worker."""
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
 
@@ -79,7 +79,7 @@ def compute_block(images: Selection, store: Store, network: keras.Model | Path) 
         if isinstance(network, Path):
             # An OSError of one that can't see it is the worker's fault, not the network's.
             network.open("rb").close()
-            network = _load(network)
+            network = _load_extractor(network)
         features = network.predict_on_batch(images[:]).astype(np.float32)
     if not np.isfinite(features).all():
         raise ValueError(
