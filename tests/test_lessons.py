@@ -17,7 +17,7 @@ BY_HAND = load_functions(
     "08_evaluation", "evaluation-12", "evaluation-18", np=np, stats=stats
 )
 choose_threshold = load_functions(
-    "11_multi_label", "several-24-all", np=np, metrics=metrics
+    "11_multi_label", "several-24", "several-24-all", pd=pd, metrics=metrics
 ).choose_threshold
 
 
