@@ -273,24 +273,12 @@ def test_what_is_uploaded_is_found_where_colab_keeps_it(upload, tmp_path):
     assert upload("x.zip", b"1") == tmp_path / "x.zip"
 
 
-def run_form(monkeypatch, status):
-    """Run a form whose chain ends with a status."""
-    monkeypatch.setattr(chain, "main", lambda arguments, unmount: status)
-    start.run_form([])
-
-
-def test_a_run_in_which_a_notebook_fails_goes_on_to_its_report(monkeypatch, capsys):
-    run_form(monkeypatch, 0)
-    assert capsys.readouterr().out == ""
-
-    run_form(monkeypatch, chain.SOME_FAILED)
-    assert capsys.readouterr().out.startswith("Note: some notebooks failed")
-
-
 @pytest.mark.parametrize("status", [1, 130])
 def test_a_run_that_fails_or_is_stopped_is_an_error(monkeypatch, status):
+    monkeypatch.setattr(chain, "main", lambda arguments, unmount: status)
+
     with pytest.raises(start.FormError, match="It stopped"):
-        run_form(monkeypatch, status)
+        start.run_form([])
 
 
 def test_a_run_that_stops_is_one_sentence(ws, draw_classes, capsys):

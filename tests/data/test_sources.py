@@ -291,9 +291,13 @@ def test_killed_unpacking_is_finished_by_the_next_and_leaves_nothing(ws, read_al
 
 
 @pytest.mark.parametrize(
-    "hostile", ["../out.png", "cat/../../../out.png", "{}/out.png"]
+    ("name", "hostile"),
+    [
+        ("a.tar", "cat/../../../out.png"),
+        ("a.zip", "cat/../../../out.png"),
+        ("a.zip", "{}/out.png"),
+    ],
 )
-@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
 def test_names_that_lead_out_are_refused(ws, tmp_path, name, hostile):
     archive = pack(tmp_path / "given" / name, {hostile.format(tmp_path): b"x"})
     with pytest.raises(ValueError, match=f"{name} can't be unpacked: .*out.png"):
@@ -301,8 +305,8 @@ def test_names_that_lead_out_are_refused(ws, tmp_path, name, hostile):
     assert list(tmp_path.rglob("*.png")) == []
 
 
-@pytest.mark.parametrize("target", ["/etc/hosts", "../cat/1.png"])
-def test_archive_with_a_link_is_refused(ws, target):
+@pytest.mark.parametrize("target", ["/etc/hosts", "../../../out.png"])
+def test_links_that_lead_out_are_refused(ws, target):
     archive = pack(ws.results / "a.tar", {"cat/1.png": b"x"})
     with tarfile.open(archive, "a") as packed:
         member = tarfile.TarInfo("dog/2.png")
@@ -310,9 +314,7 @@ def test_archive_with_a_link_is_refused(ws, target):
         member.linkname = target
         packed.addfile(member)
 
-    with pytest.raises(
-        ValueError, match="a.tar can't be unpacked: 'dog/2.png' .* link"
-    ):
+    with pytest.raises(ValueError, match="a.tar can't be unpacked: 'dog/2.png' .*link"):
         archives.unpack(archive, ws.scratch)
 
 
