@@ -213,16 +213,6 @@ def test_flowers_are_downloaded_and_have_results_of_their_own(
     assert own.results not in (ws.results, *ws.results.parents)
 
 
-def test_flowers_without_internet_are_one_sentence_with_the_remedy(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(start, "FLOWERS", "http://127.0.0.1:9/flower_photos.tgz")
-    monkeypatch.setattr(start, "REPOSITORY", tmp_path)
-
-    with pytest.raises(start.FormError, match="127.0.0.1:9.*choose the demo"):
-        fill_in("flowers")
-
-
 def test_the_demo_on_drive_does_not_stand_in_the_way_of_ones_own(
     drive, tmp_path, draw_classes
 ):
