@@ -150,7 +150,7 @@ def test_with_many_pictures_the_t_is_that_of_the_runs():
     gaps = np.repeat(runs, 10_000, axis=1)
     expected = stats.ttest_1samp([0.1, 0.2, 0.3], 0)
 
-    _, _, p_value = intervals.compare_runs(gaps, np.arange(10_000))
+    _, _, p_value = intervals.compare_runs(gaps, np.arange(10_000), seed_df=2)
 
     assert p_value == pytest.approx(expected.pvalue, rel=1e-3)
 
@@ -168,12 +168,13 @@ def test_variance_of_seeds_is_never_below_that_of_the_runs_compared():
 def test_tests_are_corrected_after_holm_and_a_failed_step_gives_its_level_to_the_next():
     p_values = np.array([0.01, np.nan, 0.04, 0.03])
 
-    p_holm, levels = intervals.correct_tests(p_values)
+    found = intervals.correct_tests(p_values)
 
     # 3 · 0.01 holds, since what is missing is no test; 2 · 0.03 fails, and all that are larger.
     expected = pytest.approx([0.03, np.nan, 0.06, 0.06], nan_ok=True)
-    assert p_holm.tolist() == expected
-    assert levels[p_values > 0].tolist() == pytest.approx([0.05 / 3, 0.025, 0.025])
+    assert found.p_holm.tolist() == expected
+    levels = found.level[p_values > 0].tolist()
+    assert levels == pytest.approx([0.05 / 3, 0.025, 0.025])
 
 
 def make(**counts):
