@@ -1,9 +1,11 @@
 """The answers of all models to the same validation pictures, gathered once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import compress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,7 @@ from lib.base.workspace import Workspace
 from lib.evaluation import intervals, metrics
 from lib.evaluation.intervals import Pair
 from lib.evaluation.metrics import Score
+from lib.evaluation.parents import order_classes
 from lib.models.record import Record, remove_predictions, update_record
 
 
@@ -47,6 +50,13 @@ class Predictions:
         self.y_pred = np.array([answers.argmax(axis=1) for answers in self.y_prob])
         self.correct = self.y_pred == self.y_true
         self.confidence = np.array([answers.max(axis=1) for answers in self.y_prob])
+
+    @property
+    def by_parent(self) -> np.ndarray:
+        """The positions of the classes, int (classes,), those of one parent beside one another."""
+        parents = self.models[self.labels[0]].parents
+        names = order_classes(self.class_names, parents)
+        return np.searchsorted(self.class_names, names)
 
     def list_mistakes(self, label: str) -> np.ndarray:
         """Return the positions of the pictures that a model gets wrong, the surest answers first."""
@@ -175,8 +185,20 @@ def save_scores(ws: Workspace, predictions: Predictions) -> None:
 
 def read_scores(ws: Workspace) -> dict[str, Score]:
     """Read metrics.json: the score of each model, by the name of its file."""
-    scores = read_json(ws.existing("metrics.json", made_by="08_evaluation"))
-    return {name: Score(**score) for name, score in scores.items()}
+    path = ws.existing("metrics.json", made_by="08_evaluation")
+    with refuse_earlier(path):
+        return {name: Score(**score) for name, score in read_json(path).items()}
+
+
+@contextmanager
+def refuse_earlier(path: Path) -> Iterator[None]:
+    """Raise a ValueError where the content of a file isn't what 08 writes today."""
+    try:
+        yield
+    except TypeError as error:
+        raise ValueError(
+            f"{path} is of an earlier version of the project: run 08_evaluation again."
+        ) from error
 
 
 def _remove_answers(ws):

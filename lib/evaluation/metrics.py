@@ -64,6 +64,7 @@ class Score:
     groups: int | None = None
     by_group: float | None = None
     by_picture: float | None = None
+    parents: dict | None = None  # `_score_parents`; None of classes without
     compared: int = 1  # configurations, of which this may be the best
 
     @property
@@ -118,6 +119,7 @@ def evaluate(
         **_score_classes(y_true, order[:, 0], record.class_names, groups),
         **_score_probabilities(y_true, y_prob, correct),
         **_judge_probabilities(y_true, y_prob, correct, groups, record),
+        parents=_score_parents(y_true, order[:, 0], record, groups),
         compared=compared,
     )
 
@@ -144,6 +146,24 @@ def _score_classes(y_true, y_pred, class_names, groups):
         "per_class_interval": bounds,
         "majority_class": class_names[support.argmax()],
         "baseline": float(support.max() / len(y_true)),
+    }
+
+
+def _score_parents(y_true, y_pred, record, groups):
+    """Score the parents of answers, of pictures n; and count mistakes, and those within a parent."""
+    if not record.parents:
+        return None
+    # A class without a parent stands alone.
+    names = [record.parents.get(name, name) for name in record.class_names]
+    parents = np.array(names)
+    is_right = parents[y_true] == parents[y_pred]
+    is_mistake = y_true != y_pred
+    return {
+        "accuracy": float(is_right.mean()),
+        "interval": share_interval(is_right, groups),
+        "n": len(y_true),
+        "mistakes": int(is_mistake.sum()),
+        "mistakes_within": int((is_mistake & is_right).sum()),
     }
 
 

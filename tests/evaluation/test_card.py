@@ -10,6 +10,7 @@ import yaml
 from nbconvert.filters import markdown2html
 
 from lib.evaluation import card, metrics
+from lib.evaluation.wording import format_count, format_percent
 from lib.models.record import AnswerSets, Record
 
 CLASSES = [
@@ -149,6 +150,21 @@ def test_most_frequent_mistakes_are_counted(write):
 
     cells = list_cells(text.split("## Most frequent mistakes")[1])
     assert cells == [CLASSES[0], CLASSES[1], "5", CLASSES[3], CLASSES[0], "2"]
+
+
+def test_card_says_how_often_the_parent_is_right_and_how_many_mistakes_stay_within(
+    write,
+):
+    _, text, score = write(parents={"007": "number", "null": "number"})
+
+    said = html.unescape(find_section(text, "Most frequent mistakes"))
+    right = format_count(score.parents["accuracy"], 60)
+    bounds = format_percent(*score.parents["interval"])
+    assert f"parent is right for {right} pictures" in said
+    assert f"interval {bounds})" in said
+    within = score.parents["mistakes_within"]
+    assert within > 0
+    assert f"within a parent: {within} of {score.parents['mistakes']}." in said
 
 
 def test_text_says_on_which_network_a_model_is_built_and_whether_pictures_were_changed(
