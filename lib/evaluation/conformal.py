@@ -12,7 +12,7 @@ import pandas as pd
 
 from lib.evaluation import metrics
 from lib.evaluation.label_tests import find_weaker
-from lib.evaluation.parents import Parents, find_parent
+from lib.evaluation.parents import find_parent
 from lib.models.record import AnswerSets
 
 
@@ -100,7 +100,7 @@ def set_columns(
     y_prob: np.ndarray,
     class_names: Sequence[str],
     limit: float | None,
-    parents: Parents,
+    parents: dict,
 ) -> dict[str, list]:
     """Return sets as columns.
 

@@ -1,17 +1,17 @@
 """Parents of classes: a person names them, and nothing is trained for them."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from lib.data.label_files import read_labels, refuse_cells
 
-# Of each class, and of each parent that has one, the parent directly above it.
-Parents = dict[str, str]
 
-
-def read_parents(path: Path | None, class_names: Collection[str]) -> Parents:
+def read_parents(path: Path | None, class_names: Sequence[str]) -> dict[str, str]:
     """Read the parents that a CSV file class,parent names; there are none without a file.
+
+    Returns:
+        Of each class, and of each parent that has one, the parent directly above it, as `parents` below.
 
     Raises:
         ValueError: A name is unknown, is class and parent, has two parents, or lies below itself; the
@@ -24,8 +24,11 @@ def read_parents(path: Path | None, class_names: Collection[str]) -> Parents:
     refuse_cells(path, both, "parent, but a class")
     is_known = rows.label.isin([*class_names, *rows.parent])
     refuse_cells(path, rows.label[~is_known], "class, and no parent of one")
-    again = rows.label[rows.label.duplicated()]
-    refuse_cells(path, again, "new name: an earlier line gives its parent")
+    refuse_cells(
+        path,
+        rows.label[rows.label.duplicated()],
+        "new name: an earlier line gives its parent",
+    )
     try:
         TopologicalSorter(rows.groupby("label").parent.agg(list)).prepare()
     except CycleError as error:
@@ -34,22 +37,22 @@ def read_parents(path: Path | None, class_names: Collection[str]) -> Parents:
     return rows.set_index("label").parent.to_dict()
 
 
-def list_parents(name: str, parents: Parents) -> list[str]:
+def list_parents(name: str, parents: dict) -> list[str]:
     """List all parents of a class, the highest first."""
     found = []
-    while name in parents:
-        name = parents[name]
+    while name := parents.get(name):
         found.insert(0, name)
     return found
 
 
-def find_parent(names: Collection[str], parents: Parents) -> str:
+def find_parent(names: list, parents: dict) -> str:
     """Return the lowest parent that holds all of some classes; "" where there is none."""
     lines = [list_parents(name, parents) for name in names]
     shared = set(lines[0]).intersection(*lines)
     return max(shared, key=lines[0].index, default="")
 
 
-def order_classes(class_names: Collection[str], parents: Parents) -> list[str]:
-    """Order classes so that those of one parent stand beside one another, else by name."""
-    return sorted(class_names, key=lambda name: [*list_parents(name, parents), name])
+def order_classes(class_names: Sequence[str], parents: dict) -> list[int]:
+    """Return the indices of classes, those of one parent beside one another, else by name."""
+    lines = [[*list_parents(name, parents), name] for name in class_names]
+    return sorted(range(len(lines)), key=lines.__getitem__)

@@ -164,7 +164,8 @@ def test_card_says_how_often_the_parent_is_right_and_how_many_mistakes_stay_with
     assert f"interval {bounds})" in said
     within = score.parents["mistakes_within"]
     assert within > 0
-    assert f"within a parent: {within} of {score.parents['mistakes']}." in said
+    mistakes = round(60 * (1 - score.top1))
+    assert f"within a parent: {within} of {mistakes}." in said
 
 
 def test_text_says_on_which_network_a_model_is_built_and_whether_pictures_were_changed(

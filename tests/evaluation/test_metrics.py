@@ -94,7 +94,6 @@ def test_answer_of_the_right_parent_is_a_mistake_within_it():
         "accuracy": 0.9,
         "interval": pytest.approx(wilson_interval(0.9, 10)),
         "n": 20,
-        "mistakes": 8,
         "mistakes_within": 6,
     }
 
