@@ -150,10 +150,9 @@ def _score_classes(y_true, y_pred, class_names, groups):
 
 
 def _score_parents(y_true, y_pred, record, groups):
-    """Score the parents of the answers to n pictures; count the mistakes that stay within a parent."""
+    """Score the parents of answers, where a class without one stands alone."""
     if not record.parents:
         return None
-    # A class without a parent stands alone.
     parents = pd.Series(record.class_names).replace(record.parents).to_numpy()
     is_right = parents[y_true] == parents[y_pred]
     return {
@@ -190,10 +189,9 @@ def _judge_probabilities(y_true, y_prob, correct, groups, record):
     judged = {"temperature": temperature}
     for when, answers in (("before", y_prob), ("after", scaled)):
         confidence = answers.max(axis=1).astype(float)
+        ece = expected_calibration_error(confidence[second], correct[second])
         judged[f"nll_{when}"] = measure_loss(y_true[second], answers[second])
-        judged[f"ece_{when}"] = expected_calibration_error(
-            confidence[second], correct[second]
-        )
+        judged[f"ece_{when}"] = ece
     is_judge = second | (temperature == 1)
     judged |= judge_confidence(
         confidence[is_judge], correct[is_judge], groups[is_judge]
@@ -202,10 +200,7 @@ def _judge_probabilities(y_true, y_prob, correct, groups, record):
 
 
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """Return the mean distance of probability and share that is right (Guo et al. 2017).
-
-    Answers, float (n,), are sorted into 15 bins of equal width; a bin counts by its answers.
-    """
+    """Return the mean distance of probability and share that is right in bins (Guo et al. 2017)."""
     table = pd.DataFrame({"confidence": confidence, "correct": correct})
     by_bin = table.groupby(np.ceil(confidence * BINS).clip(1, BINS))
     bins = by_bin.mean()
@@ -213,14 +208,10 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> f
     return float(np.average(gaps, weights=by_bin.size()))
 
 
-def split_halves(
-    y_true: np.ndarray, groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Divide pictures, but no group, into halves that have each class alike.
+def split_halves(y_true: np.ndarray, groups: np.ndarray) -> tuple:
+    """Divide pictures, but no group, into halves, two bool (n,), that have each class alike.
 
-    Returns:
-        Two bool (n,), the first and the second half. The first fits the temperature and
-        measures answer sets; the second judges the temperature and limits the sets.
+    The first fits the temperature and measures answer sets, the second judges it and limits them.
     """
     is_first = deal_folds(y_true, groups, 2, seed=0) == 0
     return is_first, ~is_first
@@ -241,18 +232,12 @@ def establish_temperature(
 def judge_confidence(
     confidence: np.ndarray, correct: np.ndarray, groups: np.ndarray
 ) -> dict[str, float]:
-    """Compare how often answers are right with how often they say to be.
-
-    Args:
-        confidence: float (n,), probabilities of the answers.
-        correct: bool (n,).
-        groups: int (n,), as in `intervals`.
+    """Compare how often answers are right, bool (n,), with how often they say to be, float (n,).
 
     Returns:
-        judged_n, how many pictures; judged_top1, the share that is right;
-        judged_confidence, the mean probability of the answers; and judged_z,
-        Σ(right - p) / √Σp(1 - p), which is standard normal where each answer is right as
-        often as it says (Spiegelhalter 1986); groups count by their effective sample size.
+        judged_n, pictures; judged_top1, their share that is right; judged_confidence, their mean
+        probability; and judged_z, Σ(right - p) / √Σp(1 - p), standard normal where each answer is
+        right as often as it says (Spiegelhalter 1986); groups count by their effective size.
     """
     n = len(correct)
     variance = np.maximum(np.sum(confidence * (1 - confidence)), TINY)
