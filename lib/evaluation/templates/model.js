@@ -70,7 +70,7 @@ const round = number => Number(number.toFixed(6));
 
 // As lib writes shares: only 0 is written as 0, and only 1 as 100.
 function writePercent(share) {
-  const isPlain = share === 0 || share === 1 || (share >= 0.05 && share <= 0.95);
+  const isPlain = share === 0 || share === 1 || (share >= 0.01 && share <= 0.99);
   const percent = isPlain ? (100 * share).toFixed(0) : Math.min(Math.max(100 * share, 0.1), 99.9).toFixed(1);
   return `${percent}\u00a0%`;
 }
