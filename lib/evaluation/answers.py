@@ -51,8 +51,8 @@ class Predictions:
         self.confidence = np.array([answers.max(axis=1) for answers in self.y_prob])
 
     @property
-    def by_parent(self) -> list[int]:
-        """The indices of the classes, those of one parent beside one another."""
+    def by_parent(self) -> list[str]:
+        """The classes, those of one parent beside one another."""
         record = self.models[self.labels[0]]
         return order_classes(record.class_names, record.parents)
 

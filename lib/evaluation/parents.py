@@ -52,7 +52,6 @@ def find_parent(names: list, parents: dict) -> str:
     return max(shared, key=lines[0].index, default="")
 
 
-def order_classes(class_names: Sequence[str], parents: dict) -> list[int]:
-    """Return the indices of classes, those of one parent beside one another, else by name."""
-    lines = [[*list_parents(name, parents), name] for name in class_names]
-    return sorted(range(len(lines)), key=lines.__getitem__)
+def order_classes(class_names: Sequence[str], parents: dict) -> list[str]:
+    """Order classes so that those of one parent stand beside one another, else by name."""
+    return sorted(class_names, key=lambda name: [*list_parents(name, parents), name])

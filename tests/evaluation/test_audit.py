@@ -13,7 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 from lib.data import labels
 from lib.evaluation import audit
 from lib.evaluation.metrics import share_interval
-from lib.evaluation.wording import format_percent
+from lib.evaluation.wording import format_bounds
 
 EVERY = np.arange(220)
 
@@ -91,7 +91,7 @@ def test_labels_of_two_people_are_compared_where_both_gave_one(tmp_path, capsys)
     path = tmp_path / "second.csv"
     given = pd.DataFrame({"file": files[:40], "label": second})
     given.to_csv(path, index=False)
-    tools = [cohen_kappa_score, display, format_percent, share_interval]
+    tools = [cohen_kappa_score, display, format_bounds, share_interval]
     names = {tool.__name__: tool for tool in tools}
     names |= {"labels": labels, "Path": Path, "SECOND_LABELS": str(path)}
     table = {"file": files, "label": first, "group": range(50)}
@@ -101,5 +101,6 @@ def test_labels_of_two_people_are_compared_where_both_gave_one(tmp_path, capsys)
     said = capsys.readouterr().out
     # 25 of 40 agree; chance gives 25/40 · 30/40 + 15/40 · 10/40 = 0.5625.
     kappa = (25 / 40 - 0.5625) / (1 - 0.5625)
-    interval = format_percent(*binomtest(25, 40).proportion_ci(method="wilson"))
-    assert f"25 of 40 labels agree, 95 % interval {interval}; kappa {kappa:.2f}" in said
+    bounds = format_bounds(*binomtest(25, 40).proportion_ci(method="wilson"))
+    assert f"25 of 40 labels agree, 95 % interval {bounds} %; kappa" in said
+    assert f"kappa {kappa:.2f}" in said

@@ -10,7 +10,7 @@ import yaml
 from nbconvert.filters import markdown2html
 
 from lib.evaluation import card, metrics
-from lib.evaluation.wording import format_count, format_percent
+from lib.evaluation.wording import format_bounds, format_percent
 from lib.models.record import AnswerSets, Record
 
 CLASSES = [
@@ -157,15 +157,13 @@ def test_card_says_how_often_the_parent_is_right_and_how_many_mistakes_stay_with
 ):
     _, text, score = write(parents={"007": "number", "null": "number"})
 
-    said = html.unescape(find_section(text, "Most frequent mistakes"))
-    right = format_count(score.parents["accuracy"], 60)
-    bounds = format_percent(*score.parents["interval"])
-    assert f"parent is right for {right} pictures" in said
-    assert f"interval {bounds})" in said
+    right = format_percent(score.parents["accuracy"])
+    bounds = format_bounds(*score.parents["interval"])
     within = score.parents["mistakes_within"]
-    assert within > 0
     mistakes = round(60 * (1 - score.top1))
-    assert f"within a parent: {within} of {mistakes}." in said
+    said = f"Parents: {right} right ({bounds}); {within} of {mistakes} mistakes stay"
+    assert said in find_section(text, "Scores")
+    assert within > 0
 
 
 def test_text_says_on_which_network_a_model_is_built_and_whether_pictures_were_changed(

@@ -548,7 +548,7 @@ def test_newest_answer_is_announced(stranger):
 
 
 def test_shares_are_written_as_lib_writes_them(opened):
-    shares = [0, 1, 0.0004, 0.049, 0.05, 0.5123, 0.95, 0.9504, 0.9999]
+    shares = [0, 1, 0.0004, 0.0099, 0.01, 0.5123, 0.99, 0.9904, 0.9999]
 
     shown = opened.evaluate("shares => shares.map(writePercent)", shares)
 

@@ -19,7 +19,7 @@ from lib import predict
 from lib.base.workspace import read_table, write_table
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
-from lib.evaluation.wording import format_percent
+from lib.evaluation.wording import format_bounds, format_percent
 from lib.models import classify, saved
 
 CLASS_NAMES = ["007", "<img src=x onerror=alert(1)>", "NA"]
@@ -422,10 +422,10 @@ def test_answers_are_counted_by_labels_of_any_folder(
 
     right = is_right[:-4]
     low, high = binomtest(right.sum(), 32).proportion_ci(method="wilson")
-    said = f"labels: {right.sum()} of 32 are right ({format_percent(right.mean())}, "
-    said += f"95 % interval {format_percent(low, high)})"
+    share = format_percent(right.mean())
+    said = f"{share} right ({format_bounds(low, high)}), {right.sum()} of 32"
     shown = capfd.readouterr().err
-    assert said in shown
+    assert f"labels: {said}" in shown
     assert "of 4 pictures of other species 0 are marked" in shown
 
 

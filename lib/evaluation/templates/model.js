@@ -70,7 +70,7 @@ const round = number => Number(number.toFixed(6));
 
 // As lib writes shares: only 0 is written as 0, and only 1 as 100.
 function writePercent(share) {
-  const isPlain = share === 0 || share === 1 || (share >= 0.05 && share <= 0.95);
+  const isPlain = share === 0 || share === 1 || (share >= 0.01 && share <= 0.99);
   const percent = isPlain ? (100 * share).toFixed(0) : Math.min(Math.max(100 * share, 0.1), 99.9).toFixed(1);
   return `${percent}\u00a0%`;
 }
@@ -82,9 +82,8 @@ function decideLabels(ranked) {
   return {labels: inOrder.map(one => one.name).join("|"), named, bars: ranked.slice(0, Math.max(BARS, named.length))};
 }
 
-const parents = new Map(Object.entries(about.parents));
 // The parents of a class, the lowest first; the lowest that holds all classes of a set, "" where none does.
-const listParents = name => parents.has(name) ? [parents.get(name), ...listParents(parents.get(name))] : [];
+const listParents = name => Object.hasOwn(about.parents, name) ? [about.parents[name], ...listParents(about.parents[name])] : [];
 const findParent = ([first, ...others]) => listParents(first).find(parent => others.every(name => listParents(name).includes(parent))) ?? "";
 
 function decide({probabilities, distance}) {
@@ -220,7 +219,7 @@ function fail(error) {
 
 // The table of lib.predict, which says of a model of several labels alone why a picture has no answer.
 function saveAnswers() {
-  const ofOne = ["label", "index", "probability", "set", "set_size", ...parents.size ? ["parent"] : [], "distance", "note"];
+  const ofOne = ["label", "index", "probability", "set", "set_size", ...Object.keys(about.parents).length ? ["parent"] : [], "distance", "note"];
   const columns = ["file", ...about.thresholds ? ["labels", "problem"] : ofOne];
   saveTable("answers.csv", [columns, ...answers.map(one => columns.map(column => one[column]))]);
   saved = answers.length;
