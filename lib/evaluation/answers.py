@@ -13,7 +13,7 @@ from lib.base.workspace import Workspace
 from lib.evaluation import intervals, metrics
 from lib.evaluation.intervals import Pair
 from lib.evaluation.metrics import Score
-from lib.models.record import Record, remove_predictions, update_record
+from lib.models.record import Record, update_record
 
 
 @dataclass(eq=False)
@@ -182,10 +182,7 @@ def read_scores(ws: Workspace) -> dict[str, Score]:
 def _remove_answers(ws):
     """Remove the answers of an earlier run, of models that are left out, too."""
     for path in ws.results.glob("models/*.json"):
-        if not remove_predictions(ws, path.stem):
-            raise ValueError(
-                f"predictions/{path.stem}.csv has other columns than 08 wrote: move it out of {ws.results}."
-            )
+        (ws.results / f"predictions/{path.stem}.csv").unlink(missing_ok=True)
 
 
 def _list_answers(predictions, index):
