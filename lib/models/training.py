@@ -72,7 +72,7 @@ class Runs:
     last whole epoch, and a finished one is taken from its files, unless what decides the outcome is
     other: pictures, layers, first weights, what learns, how it is compiled, or the source of `build`.
     After its turn a model is saved, if its file answers as it does. With TRAIN_ANEW=1 in the environment
-    nothing counts that was trained before the runs were made.
+    nothing counts that was trained before.
 
     Args:
         build: returns a model, RGB pictures of 0-255 to probabilities, compiled with metrics=["accuracy"];
@@ -114,8 +114,7 @@ class Runs:
         self.facts = facts | describe_base(base)
         self.facts["parameters"] = list_settings(parameters, self.facts)
         self.epochs = parameters["EPOCHS"]
-        # Seeds of which nothing counts that is there.
-        self._anew = set(seeds) if environ.get("TRAIN_ANEW") else set()
+        self.is_anew = bool(environ.get("TRAIN_ANEW"))
         self._first = None
 
     @property
@@ -134,8 +133,7 @@ class Runs:
             if history is None:
                 history = yield from self._offer(run)
                 self._save(run, history)
-            if self._first is None:
-                self._first = Trained(run.whole, history)
+            self._first = self._first or Trained(run.whole, history)
 
     def _prepare(self, seed):
         """Build the model of one seed, and what `fit` needs for it."""
@@ -153,9 +151,10 @@ class Runs:
         identity = keys.make_keys(model, self.build, batches, decisive, seed)
         record = self._describe_whole(whole, identity)
         path = self.ws.file("checkpoints", f"{record.name}-{record.key[:16]}.npz")
-        if seed in self._anew:
+        if self.is_anew:
             path.unlink(missing_ok=True)
-        checkpoint = Checkpoint(path, model, train, self.epochs)
+        training = f"{record.name}, seed {seed}"
+        checkpoint = Checkpoint(path, training, model, train, self.epochs)
         options = {
             "initial_epoch": len(checkpoint.rows),
             "callbacks": [checkpoint],
@@ -186,9 +185,8 @@ class Runs:
         name = run.record.name
         path = self.ws.results / f"models/{name}.keras"
         kept = read_record(path)
-        is_anew = run.record.seed in self._anew
         # Where there is a checkpoint, the same training was begun anew, and goes on.
-        if kept is None or is_anew or run.checkpoint.path.exists():
+        if kept is None or self.is_anew or run.checkpoint.path.exists():
             return None
         history = saved.read_history(self.ws, name)
         reason = ""
@@ -200,8 +198,9 @@ class Runs:
             print(f"Note: {name} is trained anew: {reason}")
             return None
         run.whole.set_weights(saved.load_model(self.ws, name).get_weights())
-        date = kept.date
-        print(f"Note: {name} is taken from the training of {date}; --anew trains again")
+        print(
+            f"Note: {name} is taken from the training of {kept.date}; --anew trains again"
+        )
         return history
 
     def _offer(self, run):
@@ -222,16 +221,12 @@ class Runs:
         except GeneratorExit:
             print(f"Note: {name} is not saved: run the loop again, and it goes on.")
             raise
-        finally:
-            # What is there now is of this loop.
-            if checkpoint.rows:
-                self._anew.discard(run.record.seed)
         if len(checkpoint.rows) < self.epochs:
             raise ValueError(
                 f"{name} is not saved, since `fit` has not trained it for {self.epochs} epochs: {LOOP}"
             )
         history = pd.DataFrame(checkpoint.rows, columns=saved.HISTORY_COLUMNS)
-        return history.astype(saved.HISTORY_TYPES)
+        return history.astype({"epoch": int})
 
     def _save(self, run, history):
         """Save a trained model, checked on some pictures."""
