@@ -56,10 +56,10 @@ def set_up() -> None:
 
 @contextlib.contextmanager
 def stderr_to(path: Path) -> Iterator[TextIO]:
-    """Send what is written to stderr, by TensorFlow's C++ and by kernels, too, into a new file.
+    """Send stderr, also that of TensorFlow's C++ and of kernels, into a new file.
 
     Yields:
-        What is written to this shows as before.
+        A stream to where stderr went before.
     """
     shown = os.fdopen(os.dup(2), "w", buffering=1)
     with path.open("w") as log:

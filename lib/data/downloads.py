@@ -17,7 +17,7 @@ TIMEOUT = 60  # seconds without a byte, until a download is given up
 def fetch_archive(address: str, scratch: Path) -> Path:
     """Download an archive into scratch and unpack it there, each once and whole; return the folder.
 
-    What was downloaded before is taken without asking the network; after a failure it begins anew.
+    An earlier download is taken without asking the network; after a failure it begins anew.
 
     Raises:
         ValueError: There is no network, room, or whole archive at that address.

@@ -44,8 +44,8 @@ def leave_out(pictures: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:
 def list_checks(findings: pd.DataFrame) -> pd.DataFrame:
     """Return checks.csv: one row for each file of the findings, sorted by file.
 
-    What is left out has its first reason; the problems of what is used are joined by semicolons, and so
-    are their actions, but for "kept".
+    A file that is left out has its first reason; the problems of one that is used are joined by semicolons,
+    and so are its actions, without "kept".
     """
     reasons = findings[findings.action == LEFT_OUT].drop_duplicates("file")
     rows = pd.concat([reasons, leave_out(findings, findings)])

@@ -81,7 +81,7 @@ class Batches:
         return batch, np.eye(self.num_classes)[self.y_true[chosen]]
 
     def describe(self) -> list:
-        """List all that decides what the batches are but for the seed: contents, labels, changes."""
+        """List all that decides the batches, except the seed: contents, labels, changes."""
         content = [self.inputs]
         if isinstance(self.inputs, Selection):
             content = [self.inputs.store.name, self.inputs.digests]

@@ -30,7 +30,7 @@ def is_junk(name: str) -> bool:
 
 
 def list_folders(folder: Path) -> list[Path]:
-    """List the folders in a folder, sorted, but for junk and links that lead back to it."""
+    """List the folders in a folder, sorted, without junk and links that lead back to it."""
     folders = []
     for path in sorted(folder.iterdir()):
         if os.path.isdir(path) and not (is_junk(path.name) or _leads_back(path)):

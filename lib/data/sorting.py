@@ -34,7 +34,7 @@ def copy_pictures(folder: Path, files: list[str], names: Iterable[str]) -> None:
     Args:
         folder: as `check_target` has checked it.
         files: paths.
-        names: of the folder for each; "" for none. Of files of one name all but the first get a number.
+        names: of the folder for each; "" for none. Where files have one name, all but the first get a number.
     """
     folders.mark(folder, KIND)
     for earlier in folder.glob("*/"):

@@ -20,8 +20,8 @@ class Store:
     """Rows of one shape and dtype, in a folder that any number of processes and machines share.
 
     Two files grow there: `rows`, raw, and `digests`, of 32 letters each. A digest is appended once its
-    row is on the disk, and a reader maps as many rows as there are digests. What a killed process has
-    left behind them is no row, and the next one writes over it.
+    row is on the disk, and a reader maps as many rows as there are digests. Bytes that a killed process
+    has left behind them are no row, and the next one writes over them.
     """
 
     def __init__(self, folder: Path, dtype: DTypeLike, shape: tuple[int, ...] = ()):

@@ -58,7 +58,7 @@ def find_copies(
     thumbnails: np.ndarray,
     max_closeness: float,
 ) -> pd.DataFrame:
-    """Find pairs that show the same, be it cropped, mirrored, turned or recoloured.
+    """Find pairs that show the same, also cropped, mirrored, turned or recoloured.
 
     The closeness of a pair is its distance divided by the geometric mean of the distances to
     either's fifth neighbour (Zelnik-Manor and Perona 2004), each at least 0.6 of the median of

@@ -26,8 +26,8 @@ CASE = "suggested self_confidence probability finding neighbour own reason".spli
 def list_cases(audit: pd.DataFrame, decided: Collection[str] = ()) -> list[str]:
     """List the pictures to check: those with a finding by rank, then as many of the ranking.
 
-    Of a pair of possible copies one picture is a case. A picture that is decided is not shown,
-    nor one that would be a copy of it.
+    One picture of a pair of possible copies is a case. A picture that is decided is not shown,
+    and neither is one that would be a copy of it.
 
     Args:
         audit: as `write_review` takes it, with the file as index.

@@ -23,7 +23,7 @@ def build_head(classifier: TunedLogistic) -> keras.Sequential:
 def unscale(classifier: TunedLogistic) -> tuple[np.ndarray, np.ndarray]:
     """Return weights, (d, classes), and bias for features that are not standardised.
 
-    Both are divided by the temperature. Of two classes scikit-learn has those of the second alone.
+    Both are divided by the temperature. For two classes scikit-learn has those of the second alone.
     """
     scaler, regression = classifier.pipeline_
     coefficients = regression.coef_ / scaler.scale_

@@ -9,7 +9,7 @@ from lib.models.networks import Network
 def pool(outputs: keras.KerasTensor) -> keras.KerasTensor:
     """Make one vector per picture of what a backbone gives.
 
-    Of maps it is the mean over all positions (Lin, Chen and Yan 2014). Of tokens it is the class token,
+    For maps it is the mean over all positions (Lin, Chen and Yan 2014). For tokens it is the class token,
     which stands first (ViT: Dosovitskiy et al. 2021); where their number is a square there is none, and
     the mean is taken. A vector stays as it is. The layer's name says which.
 
