@@ -147,7 +147,7 @@ def _load_application(name, weights, size, **options):
 
 def _load_file(path, size):
     """Load a network from a .keras file."""
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    model = keras.saving.load_model(path, compile=False)
     _, own_size, _, channels = model.input_shape
     if channels != 3:
         raise ValueError(f"it takes {model.input_shape}, which are no RGB pictures")

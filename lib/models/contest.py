@@ -73,9 +73,9 @@ def _try_networks(specs, weights, image_size, rows, ws, seed):
             raise
         # Networks fail in many ways, on a full GPU, too.
         except Exception as error:
-            text = f"{type(error).__name__}: {error}"
-            found = {"reason": " ".join(text.split())}
-            print(f"Note: {name} does not take part: {found['reason']}")
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            found = {"reason": reason}
+            print(f"Note: {name} does not take part: {reason}")
         facts.append({"candidate": name, "entry": spec} | found)
         gc.collect()  # One network after the other in memory.
     return facts, features

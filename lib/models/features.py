@@ -82,7 +82,7 @@ def _save_extractor(extractor, store):
 @lru_cache(maxsize=1)
 def _load_extractor(path):
     """Load what `_save_extractor` wrote, once in each worker."""
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+    return keras.saving.load_model(path, compile=False)
 
 
 def compute_block(images: Selection, store: Store, network: keras.Model | Path) -> None:

@@ -58,11 +58,9 @@ def _split_at_pooling(model):
 
     A single place, which some networks flatten, is no map to point at.
     """
-    layers = model.layers
-    for position in reversed(range(len(layers))):
-        layer = layers[position]
+    for position, layer in reversed(list(enumerate(model.layers))):
         if isinstance(layer, POOLING):
             maps = layer.input
             if len(maps.shape) == 4 and maps.shape[1:3] != (1, 1):
-                return keras.Model(model.inputs[0], maps), layers[position:]
+                return keras.Model(model.inputs[0], maps), model.layers[position:]
     raise ValueError("no maps lead to its answer, so there is no place to point at.")

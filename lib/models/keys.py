@@ -147,14 +147,12 @@ def _simplify_part(part):
 
 def find_custom_objects(config: object) -> list[str]:
     """Name the layers and functions in a configuration that are not Keras' or keras-hub's own."""
+    parts = []
+    json.loads(json.dumps(config), object_hook=parts.append)
     found = []
-
-    def note(part: dict) -> dict:
+    for part in parts:
         kind = part.get("class_name")
         module = str(part.get("module", "keras"))
         if kind == "__lambda__" or not module.startswith("keras"):
             found.append(part.get("registered_name") or kind)
-        return part
-
-    json.loads(json.dumps(config), object_hook=note)
     return found

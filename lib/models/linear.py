@@ -113,12 +113,13 @@ def _fit_scaler(rows):
 
 def _require_two_classes(y_true, part):
     """Raise a ValueError where only one class is outside of a part."""
-    counts = [len(np.unique(y_true[part != number])) for number in range(PARTS)]
-    if min(counts) < 2:
-        raise TooFewGroupsError(
-            "One of two classes is a single group of pictures (copies, look-alikes, given ones): held out, "
-            "it leaves one class to learn from. Add other pictures of it."
-        )
+    for number in range(PARTS):
+        if len(np.unique(y_true[part != number])) < 2:
+            raise TooFewGroupsError(
+                "One of two classes is a single group of pictures (copies, "
+                "look-alikes, given ones): held out, it leaves one class to learn "
+                "from. Add other pictures of it."
+            )
 
 
 def _answer_parts(regression, rows, y_true, part):

@@ -41,9 +41,7 @@ def export_litert(model: keras.Model, path: Path) -> None:
     # One version of Keras heeds the shape of the first, another that of the second.
     picture = keras.Input(batch_shape=shape, dtype="uint8", name="images")
     signature = [keras.InputSpec(shape=shape, dtype="uint8", name="images")]
-    network = model
-    if has_backbone(model):
-        network = expose_features(model)
+    network = expose_features(model) if has_backbone(model) else model
     probabilities = network(keras.ops.cast(picture, "float32"), training=False)
     answer = keras.Model(picture, probabilities)
     # Phones have LiteRT's own operations alone; Keras would admit TensorFlow's.

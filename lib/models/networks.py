@@ -97,8 +97,9 @@ def list_settings(parameters: dict, base: dict) -> dict:
         parameters: by their names, in capitals.
         base: of `describe_base`, whose network and weights name no folder.
     """
-    told = parameters.items()
-    settings = {name.lower(): value for name, value in told if "SEED" not in name}
+    settings = {
+        name.lower(): value for name, value in parameters.items() if "SEED" not in name
+    }
     if base["kind"] != "network":
         settings["backbone"] = base["network"]
         settings["weights"] = base["weights"]

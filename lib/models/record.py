@@ -90,11 +90,11 @@ class Record:
 
 def read_record(path: Path) -> Record | None:
     """Read the JSON beside a file; None where it is missing or damaged."""
-    known = {each.name for each in fields(Record)}
     try:
         content = read_json(path.with_suffix(".json"))
         # Another version of the project may know more.
-        facts = {name: content[name] for name in known.intersection(content)}
+        known = [each.name for each in fields(Record)]
+        facts = {name: content[name] for name in known if name in content}
         if "answer_sets" in facts:
             facts["answer_sets"] = AnswerSets(**facts["answer_sets"] or {})
         return Record(**facts)

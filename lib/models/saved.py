@@ -80,8 +80,7 @@ def save(
     _remove_derived(ws, path)
     if history is not None:
         ws.save_table(history, f"history/{name}.csv")
-    file_hash = hash_file(path, record.class_names)
-    record = update_record(ws, record, file_hash=file_hash)
+    record = update_record(ws, record, file_hash=hash_file(path, record.class_names))
     for kept in ws.results.glob(f"checkpoints/{name}-{'?' * 16}.npz"):
         kept.unlink()
     return record
@@ -96,7 +95,7 @@ def _remove_derived(ws, path):
 
 def _check_answers(model, path, *, pictures, y_prob):
     """Raise a ValueError where a file gives other probabilities than it should."""
-    loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
+    loaded = keras.saving.load_model(path, compile=False)
     loaded.jit_compile = model.jit_compile  # XLA rounds otherwise.
     answers = loaded.predict_on_batch(pictures)
     # The file computes in float32.
@@ -128,14 +127,13 @@ def open_model(path: Path) -> tuple[keras.Model, Record]:
             f"{path} or its .json is missing or damaged, or they don't belong together: copy both again, "
             "or run again the notebook that made them."
         )
-    return keras.saving.load_model(path, compile=False, safe_mode=True), record
+    return keras.saving.load_model(path, compile=False), record
 
 
 def is_whole(path: Path, record: Record | None) -> bool:
     """Tell whether the file of a model is there, and the one of its record."""
-    if record is None or not path.exists():
-        return False
-    return record.file_hash == hash_file(path, record.class_names)
+    is_there = record is not None and path.exists()
+    return is_there and record.file_hash == hash_file(path, record.class_names)
 
 
 def read_history(ws: Workspace, name: str) -> pd.DataFrame:

@@ -111,7 +111,11 @@ class Runs:
         self.ws = ws
         self.parameters = parameters
         self.seeds = seeds
-        self.facts = facts | describe_base(base)
+        of_split = {
+            "class_names": batches[0].class_names,
+            "split_hash": batches[0].set_hash,
+        }
+        self.facts = facts | of_split | describe_base(base)
         self.facts["parameters"] = list_settings(parameters, self.facts)
         self.epochs = parameters["EPOCHS"]
         self.is_anew = bool(environ.get("TRAIN_ANEW"))
@@ -143,17 +147,23 @@ class Runs:
         files.check_saveable(whole)
         batches = [part.reseed(seed) for part in self.batches]
         train = batches[0]
-        strategy = self.parameters.get("CLASS_WEIGHTS", "none")
         class_weights = generators.compute_class_weights(
-            train.y_true, train.num_classes, strategy
+            train.y_true,
+            train.num_classes,
+            self.parameters.get("CLASS_WEIGHTS", "none"),
         )
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
         identity = keys.make_keys(model, self.build, batches, decisive, seed)
-        record = self._describe_whole(whole, identity)
-        path = self.ws.file("checkpoints", f"{record.name}-{record.key[:16]}.npz")
+        name = whole.name
+        if self._first is not None:
+            name += f"@{seed}"
+        record = saved.describe_model(
+            whole, self.ws, name=name, **identity, **self.facts
+        )
+        path = self.ws.file("checkpoints", f"{name}-{record.key[:16]}.npz")
         if self.is_anew:
             path.unlink(missing_ok=True)
-        training = f"{record.name}, seed {seed}"
+        training = f"{name}, seed {seed}"
         checkpoint = Checkpoint(path, training, model, train, self.epochs)
         options = {
             "initial_epoch": len(checkpoint.rows),
@@ -164,21 +174,6 @@ class Runs:
         }
         streams = map(generators.stream, batches)
         return Run(model, *streams, options, whole, record, checkpoint)
-
-    def _describe_whole(self, whole, identity):
-        """Make the record of a training, whose name ends in its seed unless it is the first."""
-        name = whole.name
-        if self._first is not None:
-            name += f"@{identity['seed']}"
-        return saved.describe_model(
-            whole,
-            self.ws,
-            name=name,
-            class_names=self.batches[0].class_names,
-            split_hash=self.batches[0].set_hash,
-            **identity,
-            **self.facts,
-        )
 
     def _take(self, run):
         """Return the history of a finished training, and set its weights; None where it isn't finished."""
@@ -231,12 +226,11 @@ class Runs:
     def _save(self, run, history):
         """Save a trained model, checked on some pictures."""
         validation = self.batches[1]
-        few = slice(32)
         saved.save(
             run.whole,
             self.ws,
             replace(run.record, seconds=round(float(history.seconds.sum()), 1)),
-            pictures=validation.pictures[few],
-            y_prob=run.model.predict_on_batch(validation.inputs[few]),
+            pictures=validation.pictures[:32],
+            y_prob=run.model.predict_on_batch(validation.inputs[:32]),
             history=history,
         )
