@@ -217,9 +217,7 @@ def _score(record, table, truth, groups):
 def _list_sets(options, y_prob, record, notes):
     """Return the columns of sets: what these promise holds for pictures like those that the model knows."""
     kept = record.answer_sets
-    columns = conformal.set_columns(
-        y_prob, record.class_names, kept.limit, record.parents
-    )
+    columns = conformal.set_columns(y_prob, record)
     if options.classes:
         print(f"only {', '.join(options.classes)} can occur here: sets promise nothing")
         return dict.fromkeys(columns, "")

@@ -5,13 +5,12 @@ calibrated by the lowest scores of such pictures (Vovk et al. 2005).
 """
 
 import json
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from lib.evaluation.parents import find_parent
-from lib.models.record import AnswerSets
+from lib.models.record import AnswerSets, Record
 
 
 def find_limit(scores: np.ndarray, groups: np.ndarray, share: float) -> float | None:
@@ -43,29 +42,29 @@ def build_prediction_sets(y_prob: np.ndarray, limit: float | None) -> np.ndarray
     return sets
 
 
-def set_columns(
-    y_prob: np.ndarray,
-    class_names: Sequence[str],
-    limit: float | None,
-    parents: dict,
-) -> dict[str, list]:
-    """Return sets as columns.
+def set_columns(y_prob: np.ndarray, record: Record) -> dict[str, list]:
+    """Return the sets of a model as columns.
+
+    Args:
+        y_prob: float (n, classes), scaled by the temperature.
+        record: of the model, with its limit.
 
     Returns:
-        set, JSON lists, the most probable class first; set_size; and, of classes with parents,
+        set, JSON lists, the most probable class first; set_size; and, where classes have parents,
         parent, the lowest that holds the whole set, or "".
     """
-    sizes = build_prediction_sets(y_prob, limit).sum(axis=1).tolist()
+    sets = build_prediction_sets(y_prob, record.answer_sets.limit)
+    sizes = sets.sum(axis=1).tolist()
     order = np.argsort(-y_prob, axis=1, kind="stable")
-    names = np.array(class_names)
+    names = np.array(record.class_names)
     texts = []
     glosses = []
     for ranked, size in zip(order, sizes):
         held = names[ranked[:size]].tolist()
         texts.append(json.dumps(held, ensure_ascii=False))
-        glosses.append(find_parent(held, parents))
+        glosses.append(find_parent(held, record.parents))
     columns = {"set": texts, "set_size": sizes}
-    return columns | {"parent": glosses} if parents else columns
+    return columns | {"parent": glosses} if record.parents else columns
 
 
 def describe_sets(kept: AnswerSets) -> str:

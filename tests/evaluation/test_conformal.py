@@ -7,7 +7,7 @@ import pytest
 import simulations
 
 from lib.evaluation import conformal
-from lib.models.record import AnswerSets
+from lib.models.record import AnswerSets, Record
 
 
 def test_limit_is_the_kth_lowest_of_the_groups_lowest_scores():
@@ -63,8 +63,9 @@ def test_sets_hold_the_truth_as_often_as_asked():
 
 def test_sets_are_written_as_lists_that_any_reader_takes_apart():
     names = ["a", 'b; "c"', "Ünï, <d>"]
+    record = Record("cnn", names, 8, answer_sets=AnswerSets(limit=0.25))
 
-    columns = conformal.set_columns(np.float32([[0.2, 0.3, 0.5]]), names, 0.25, {})
+    columns = conformal.set_columns(np.float32([[0.2, 0.3, 0.5]]), record)
 
     assert list(columns) == ["set", "set_size"]
     assert columns["set_size"] == [2]
