@@ -140,7 +140,7 @@ def test_first_click_ends_with_the_answer_figures_and_a_picture_of_ones_own(run)
     text = str(outputs)
 
     # The answer, a figure, a picture, and what is said of it.
-    for shown in ("recognises", "data:image/svg", "image/png", "says: "):
+    for shown in (" right (", 'class="chart"', "image/png", "says: "):
         assert shown in text
 
 
