@@ -13,7 +13,7 @@ from lib.data.split import identify_set, read_split
 
 @dataclass(frozen=True)
 class AnswerSets:
-    """The limit of answer sets, as 10 has calibrated it: `conformal.judge_sets`."""
+    """The limit of answer sets, as 10 has calibrated it: `conformal.find_limit`."""
 
     coverage: float = 0.95  # share of the groups whose sets should hold the truth
     limit: float | None = None  # a probability; None where groups are too few
