@@ -14,7 +14,7 @@ from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
 from lib.data.split import find_set, identify_set, read_split
-from lib.evaluation.answers import Predictions
+from lib.evaluation.answers import Predictions, restore
 from lib.evaluation.display import find_page_model, save_page, show_part
 from lib.evaluation.mistakes import Confusion, Kind, find_confused, find_mistakes
 from lib.evaluation.model_selection import summarize_curve
@@ -183,7 +183,7 @@ def read_answer(ws: Workspace) -> Answer:
         FileNotFoundError, ValueError: it is missing, or of another set.
     """
     path = ws.existing("answer.json", made_by="08_evaluation")
-    answer = Answer(**read_json(path))
+    answer = restore(Answer, read_json(path), path)
     if answer.set != find_set(ws):
         raise ValueError(f"{path} is of an earlier split: run 08_evaluation again.")
     return answer

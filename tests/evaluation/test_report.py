@@ -112,7 +112,10 @@ def ran(tmp_path_factory, draw_classes, prepare_set):
         root / "scratch",
         test=root / "test",
         test_labels=root / "labels.csv",
+        parents=root / "parents.csv",
     )
+    parents = pd.DataFrame({"class": CLASSES, "parent": ["<b>", "<b>"]})
+    write_table(parents, ws.parents)
     draw_test(ws, draw_classes)
     listed = prepare_set(ws, [16])
     # The file with the hostile name is a validation picture, so galleries show it.
@@ -224,6 +227,17 @@ def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
         assert "chose nothing: 57 % right (25 to 84), 4 of 7" in said
 
 
+def test_parents_of_the_paths_file_are_scored_and_kept_beside_the_model(judged, text):
+    record = read_record(judged.results / "models/wrong.json")
+    score = read_scores(judged)["wrong"].parents
+
+    assert record.parents == dict.fromkeys(CLASSES, "<b>")
+    # It takes each class for the other one.
+    assert score["accuracy"] == 1
+    assert score["mistakes_within"] == 12
+    assert "; 6 of 6 mistakes stay within one parent." in text
+
+
 def test_report_answers_first(text):
     title = "2 image classifiers for 2 classes, from 30 pictures"
     assert re.findall("<(?:title|h1)>([^<]*)", text) == [title, title]
@@ -258,6 +272,19 @@ def test_pages_and_answer_of_another_split_are_known(judged, tmp_path):
     assert display.find_page_model(ws) == ""
     with pytest.raises(ValueError, match="answer.json is of an earlier split: run 08"):
         report.read_answer(ws)
+
+
+@pytest.mark.parametrize(
+    ("name", "read_kept"),
+    [("metrics.json", read_scores), ("answer.json", report.read_answer)],
+)
+def test_answer_and_scores_of_an_earlier_version_say_which_lesson_to_run(
+    ws, name, read_kept
+):
+    ws.save_json({"cnn": {"n": 3}}, name)
+
+    with pytest.raises(ValueError, match=f"{name} is of an earlier version.*run 08"):
+        read_kept(ws)
 
 
 def test_report_is_small_and_carries_names_only_as_text(text):
@@ -433,6 +460,22 @@ def test_page_knows_by_the_answers_whether_there_are_mistakes(prepared, examples
     assert ("cnn</bdi> makes no mistake" in page) == examples
 
 
+def test_matrix_shows_classes_of_one_parent_beside_one_another(prepared):
+    y_true = np.arange(9) % 3
+    page = describe(prepared, y_true, "abc", cnn=np.eye(3)[y_true.clip(max=1)])
+    record = page.predictions.models["cnn"]
+    page.predictions.models["cnn"] = replace(record, parents={"a": "x", "c": "x"})
+
+    shown = read("matrix", page)
+
+    names = re.findall('row"><bdi>(.)', shown)
+    assert names == ["b", "a", "c"]
+    # Three each of "a" and "b" are right, all of "c" are taken for "b".
+    cells = re.findall("<td[^>]*>(?:<a[^>]*>)?([^<]*)", shown)
+    assert cells == ["3", "", "", "", "3", "", "3", "", ""]
+    assert shown.count("data-parent") == 4
+
+
 @pytest.mark.parametrize(("classes", "is_listed"), [(40, False), (41, True)])
 def test_above_forty_classes_mistakes_are_listed_in_place_of_a_matrix(
     prepared, classes, is_listed
@@ -604,7 +647,7 @@ def test_a_rising_learning_curve_and_a_contest_of_this_set_are_told(
 
     found = describe_four(prepared)
 
-    assert ("rose by" in read("steps", found)) == found.contest == is_told
+    assert bool(found.curve.get("is_rising")) == found.contest == is_told
 
 
 WIDE = {"width": 1280, "height": 900}

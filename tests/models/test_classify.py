@@ -163,7 +163,7 @@ def turn_class_names(model):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (os.unlink, "copy.keras is no .keras file"),
+        (os.unlink, "copy.keras or its .json is missing"),
         (remove_json, "copy.keras .*json"),
         (turn_class_names, "copy.keras or its .json"),
     ],
@@ -446,6 +446,25 @@ def test_where_some_classes_can_occur_alone_they_share_the_probability(
     assert list(table.label) == list(found.idxmax(axis=1))
     assert (table[["set", "set_size"]] == "").all(axis=None)
     assert "only 007, NA can occur here: sets promise nothing" in capfd.readouterr().err
+
+
+def test_parent_that_holds_a_whole_set_stands_beside_it(describe, pictures, ask):
+    parents = {"007": "number", "NA": "word", "word": "text", "number": "text"}
+    model = describe({"answer_sets": SETS, "parents": parents})
+
+    _, table = ask(model, [pictures])
+
+    assert list(table)[4:7] == ["set", "set_size", "parent"]
+    expected = {
+        frozenset(["007"]): "number",
+        frozenset(["NA"]): "word",
+        frozenset(["007", "NA"]): "text",
+    }
+    sets = table.set.map(json.loads).map(frozenset)
+    assert list(table.parent) == [expected.get(names, "") for names in sets]
+    assert table.parent.nunique() > 1
+    _, blank = ask(model, [pictures], "--classes=007,NA")
+    assert set(blank.parent) == {""}
 
 
 def test_pictures_are_copied_into_folders_by_answer(
