@@ -81,7 +81,6 @@ def save_views(
     """
     checks = list_checks(findings)
     contents = decoded.loc[decoded.digest != "", ["file", "digest", *MEASURED]]
-    contents = contents.merge(checks[["file", "problem"]], how="left")
     contents = contents.merge(pictures[["file", "group"]].astype(str), how="left")
     ws.save_table(contents, "pictures.csv")
     ws.save_json({"train": str(ws.train)}, PREPARED)

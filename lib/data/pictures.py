@@ -11,7 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import IFD, Base
 
 from lib.data import decoders
 
@@ -139,7 +140,7 @@ def decode(data: bytes, min_side: int) -> Decoded:
             taken = _read_date(picture)
         if orientation in range(2, 9):
             turned = Image.fromarray(shown)
-            turned.getexif()[ExifTags.Base.Orientation] = orientation
+            turned.getexif()[Base.Orientation] = orientation
             shown = np.asarray(ImageOps.exif_transpose(turned))
         if orientation in range(5, 9):
             size = size[::-1]
@@ -171,7 +172,7 @@ def _find_orientation(picture):
     if picture.format == "TIFF":
         return None
     try:
-        return picture.getexif().get(ExifTags.Base.Orientation)
+        return picture.getexif().get(Base.Orientation)
     except Exception:  # Damaged Exif tells nothing, and fails in any way.
         return None
 
@@ -179,8 +180,8 @@ def _find_orientation(picture):
 def _read_date(picture):
     """Return when a picture was taken, as Exif says, to the second; NO_DATE where it doesn't."""
     try:
-        exif = picture.getexif().get_ifd(ExifTags.IFD.Exif)
-        text = exif[ExifTags.Base.DateTimeOriginal]
+        exif = picture.getexif().get_ifd(IFD.Exif)
+        text = exif[Base.DateTimeOriginal]
         taken = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")
         return np.datetime64(taken, "s")
     except Exception:  # Damaged Exif tells nothing, and fails in any way.
