@@ -104,19 +104,10 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         guard_cells(table).to_csv(part, index=False, lineterminator="\n")
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV file as text; a class named "NA", "007" or "=x" stays what it is."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+def read_table(path: Path, rows: int | None = None) -> pd.DataFrame:
+    """Read a CSV file, or its first rows, as text; a class named "NA", "007" or "=x" stays what it is."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, nrows=rows)
     return table.map(read_cell).rename(columns=read_cell)
-
-
-def read_columns(path: Path) -> list[str]:
-    """Read the names of the columns that `write_table` wrote; none of a file that is no CSV file."""
-    try:
-        table = pd.read_csv(path, nrows=0, compression=None)
-    except ValueError:
-        return []
-    return list(map(read_cell, table))
 
 
 def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - reads as workspace.open

@@ -183,6 +183,5 @@ def refuse_cells(path: Path, cells: pd.Series, kind: str) -> None:
     """
     if len(cells):
         raise ValueError(
-            f"{path}, line {cells.index[0]}: {cells.iloc[0]!r} is no {kind}. Such lines: {len(cells):,}. "
-            "Correct or delete them."
+            f"{path}, line {cells.index[0]}: {cells.iloc[0]!r} is no {kind}. Correct or delete it."
         )

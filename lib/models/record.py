@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from operator import attrgetter
 from pathlib import Path
 
-from lib.base.workspace import Workspace, read_columns
+from lib.base.workspace import Workspace, read_table
 from lib.data.findings import RESERVED
 from lib.data.split import identify_set, read_split
 
@@ -117,7 +117,7 @@ def remove_predictions(ws: Workspace, name: str) -> bool:
     record = read_record(ws.results / f"models/{name}.json")
     if record is None or not path.exists():
         return True
-    is_ours = read_columns(path) == [*RESERVED, *record.class_names]
+    is_ours = list(read_table(path, rows=0)) == [*RESERVED, *record.class_names]
     if is_ours:
         path.unlink()
     return is_ours
