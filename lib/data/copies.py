@@ -117,14 +117,13 @@ class Tree:
         return not (is_vain or self.groups.connected(pair.a, pair.b))
 
 
-def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+def describe_pairs(pictures: pd.DataFrame, bonds: np.ndarray) -> pd.DataFrame:
     """Return the findings of pictures that look alike, and which of them look like another class.
 
     Args:
         pictures: Columns file, label and digest, of which none occurs twice.
-        pairs: Positions a and b of pictures, as of `find_near_duplicates`.
+        bonds: Pairs of digests of pictures that look alike, (k, 2).
     """
-    bonds = pictures.digest.to_numpy()[pairs[["a", "b"]]]
     groups = find_groups(pictures[["digest"]], bonds)
     return _describe_groups(pictures, groups, "near_duplicate", "kept")
 

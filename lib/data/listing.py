@@ -73,9 +73,10 @@ def walk(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         The findings of those that are no pictures: junk, odd_name, circular_link, unreadable,
             not_a_file, mask or a word of `sniff`. Junk, and a folder that can't be entered, is one file.
     """
-    rows = []
-    for name, problem in _scan(folder):
-        rows.append((name, problem or _read_problem(folder / name)))
+    rows = [
+        (name, problem or _read_problem(folder / name))
+        for name, problem in _scan(folder)
+    ]
     scanned = pd.DataFrame(sorted(rows), columns=["file", "problem"], dtype=str)
     found = find(scanned.file, scanned.problem)
     is_odd = found.problem != ""

@@ -67,10 +67,11 @@ def decode_pictures(
 
 def _decode_files(ws, folder, files, stores):
     """Fill the stores; return digest and problem of each file."""
-    needed = 0
-    for store in stores.values():
-        # Its rows are taken for rows of these files.
-        needed += max(0, len(files) - len(store.rows)) * store.row_bytes
+    # The rows of a store are taken for rows of these files.
+    needed = sum(
+        max(0, len(files) - len(store.rows)) * store.row_bytes
+        for store in stores.values()
+    )
     require_room(ws.scratch, needed, "the decoded pixels")
     starts = range(0, len(files), BLOCK)
     blocks = [files[start : start + BLOCK] for start in starts]
