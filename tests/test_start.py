@@ -263,14 +263,6 @@ def test_what_is_uploaded_is_found_where_colab_keeps_it(upload, tmp_path):
     assert upload("x.zip", b"1") == tmp_path / "x.zip"
 
 
-@pytest.mark.parametrize("status", [1, 130])
-def test_a_run_that_fails_or_is_stopped_is_an_error(monkeypatch, status):
-    monkeypatch.setattr(chain, "main", lambda arguments, unmount: status)
-
-    with pytest.raises(start.FormError, match="It stopped"):
-        start.run_form([])
-
-
 def test_a_run_that_stops_is_one_sentence(ws, draw_classes, capsys):
     draw_classes(ws.train, 5)
     arguments = fill_in(ws.train, ws.results, options="-p EPOCHS many")

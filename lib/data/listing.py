@@ -31,11 +31,11 @@ def is_junk(name: str) -> bool:
 
 def list_folders(folder: Path) -> list[Path]:
     """List the folders in a folder, sorted, without junk and links that lead back to it."""
-    folders = []
-    for path in sorted(folder.glob("*/")):
-        if not (is_junk(path.name) or _leads_back(path)):
-            folders.append(path)
-    return folders
+    return [
+        path
+        for path in sorted(folder.glob("*/"))
+        if not (is_junk(path.name) or _leads_back(path))
+    ]
 
 
 def list_picture_folders(folder: Path) -> list[Path]:
