@@ -215,6 +215,12 @@ def test_what_is_left_out_has_its_first_reason_and_what_is_used_has_all_words():
     ]
 
 
+def test_pictures_that_stay_are_numbered_anew_and_keep_their_columns():
+    listed, _ = make_listed(birds=3)
+    stay = leave_out(listed, find(["birds/1.jpg"], "tiny"))
+    assert stay.equals(listed.iloc[[0, 2]].set_axis([0, 1]))
+
+
 def test_what_was_left_out_is_counted_by_its_reasons():
     found = [find(["a", "b"], "no_label"), find(["c"], "truncated")]
     found += [find(["d"], "blurred", "kept"), find(["a"], "tiny")]
