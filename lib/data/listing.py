@@ -38,11 +38,6 @@ def list_folders(folder: Path) -> list[Path]:
     ]
 
 
-def list_picture_folders(folder: Path) -> list[Path]:
-    """List those of `list_folders` below which a file may be a picture."""
-    return list(filter(holds_pictures, list_folders(folder)))
-
-
 def list_files_below(folder: Path) -> Iterator[Path]:
     """Yield the files that `walk` looks into, without doing so."""
     return (folder / name for name, problem in _scan(folder) if not problem)

@@ -73,8 +73,7 @@ def _decode_files(ws, folder, files, stores):
         for store in stores.values()
     )
     require_room(ws.scratch, needed, "the decoded pixels")
-    starts = range(0, len(files), BLOCK)
-    blocks = [files[start : start + BLOCK] for start in starts]
+    blocks = [files[start : start + BLOCK] for start in range(0, len(files), BLOCK)]
     results = {}
     with work.show_progress(
         total=len(files), desc="decoding pictures", unit="picture"
