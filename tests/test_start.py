@@ -114,11 +114,6 @@ def test_a_mount_that_has_died_is_one_sentence_with_the_remedy(
         fill_in(pictures, results)
 
 
-def test_a_mount_that_has_died_is_no_reason_to_take_the_demo(dead_mount):
-    with pytest.raises(OSError, match="Errno 107"):
-        workspace.open()
-
-
 def test_drive_is_not_asked_for_where_nothing_lies_there(
     refused_drive, ws, draw_classes
 ):
