@@ -13,9 +13,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
+from conftest import load_functions
 from scipy.special import softmax
-from scipy.stats import norm
+from scipy.stats import norm, t
 from sklearn.metrics import average_precision_score
 
 from lib.evaluation import (
@@ -23,7 +23,6 @@ from lib.evaluation import (
     intervals,
     label_tests,
     metrics,
-    model_selection,
     strangers,
     verdict,
     wording,
@@ -32,6 +31,10 @@ from lib.evaluation.answers import Predictions
 from lib.models.linear import TunedLogistic
 from lib.models.record import Record
 
+# As 05 defines it.
+compare_folds = load_functions(
+    "05_backbones", "05-test", np=np, student=t
+).compare_folds
 SETS = {
     "balanced": lambda n: np.full(10, n // 10),
     "95/5": lambda n: np.array([n - round(n / 20), round(n / 20)]),
@@ -208,7 +211,7 @@ def claim_pairs(n, models, reports, groups=None, share=0.6):
 
 
 def claim_contest(reports, burst=1, networks=4, n=300, folds=5):
-    """Return how often one of some classifiers of the same skill is called worse than the best.
+    """Return how often one of some classifiers of the same skill differs from the best by `compare_folds`.
 
     Some pictures are one burst, which lies in the first fold. Twice the pictures are dealt anew.
     """
@@ -235,9 +238,12 @@ def claim_contest(reports, burst=1, networks=4, n=300, folds=5):
                 np.add.reduceat(correct, starts, axis=1, dtype=int) / sizes
             )
             means[name] = correct.mean()
-        ranked = pd.Series(means).sort_values(ascending=False)
-        table = model_selection.compare_folds(accuracies, ranked, groups)
-        claims += (table.p_holm < 0.05).any()
+        best = max(means, key=means.get)
+        p_values = []
+        for name in means.keys() - {best}:
+            d = accuracies[name] - accuracies[best]
+            p_values.append(compare_folds(d, means[name] - means[best]))
+        claims += (intervals.correct_tests(p_values).p_holm < 0.05).any()
     return claims / reports
 
 
@@ -364,7 +370,7 @@ def claim_weakest(sizes, share, reports, burst=1):
         correct = rng.random(len(y_true)) < share
         shown = np.repeat(y_true, burst), np.repeat(correct, burst)
         weaker = label_tests.find_weaker(*shown, np.repeat(groups, burst))
-        claims += weaker.any()
+        claims += len(weaker) > 0
     return claims / reports
 
 
@@ -380,8 +386,8 @@ def name_weakest(weak, reports, sizes=(24,) * 10, burst=1):
     for _ in range(reports):
         shares = np.where(y_true == 0, weak, 0.9)
         correct = rng.random(groups.max() + 1)[groups] < shares
-        is_weaker = label_tests.find_weaker(y_true, correct, groups)
-        found += [is_weaker[0], is_weaker[1:].any()]
+        weaker = label_tests.find_weaker(y_true, correct, groups)
+        found += [0 in weaker, (weaker > 0).any()]
     return found / reports
 
 
@@ -393,7 +399,7 @@ def claim_weakest_in_groups(sizes, share, reports, classes=10):
     claims = 0
     for _ in range(reports):
         correct = rng.random(groups.max() + 1) < share
-        claims += label_tests.find_weaker(y_true, correct[groups], groups).any()
+        claims += len(label_tests.find_weaker(y_true, correct[groups], groups)) > 0
     return claims / reports
 
 
@@ -513,17 +519,20 @@ def name_lowest(hard, reports, n=240, classes=6):
         hard: how far the true class stands out in the first class; in the others 2.5.
     """
     rng = np.random.default_rng(n)
-    y_true = np.arange(n) % classes
-    names = np.arange(classes)
+    every = np.arange(n)
+    y_true = every % classes
+    first, second = metrics.split_halves(y_true, every)
     found = np.zeros(2)
     for _ in range(reports):
         logits = rng.normal(0, 1, (n, classes))
-        logits[np.arange(n), y_true] += np.where(y_true == 0, hard, 2.5)
-        kept, _ = conformal.judge_sets(
-            y_true, softmax(logits, axis=1), np.arange(n), 0.95, names
-        )
-        named = "".join(kept.lowest[:1])
-        found += [named == "0", named > "0"]
+        logits[every, y_true] += np.where(y_true == 0, hard, 2.5)
+        y_prob = softmax(logits, axis=1)
+        of_truth = y_prob[every, y_true]
+        limit = conformal.find_limit(of_truth[second], every[second], 0.05)
+        sets = conformal.build_prediction_sets(y_prob, limit)
+        covered = sets[every, y_true]
+        weaker = label_tests.find_weaker(y_true[first], covered[first], every[first])
+        found += [0 in weaker[:1], (weaker[:1] > 0).any()]
     return found / reports
 
 

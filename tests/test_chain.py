@@ -37,8 +37,8 @@ SMALL = """--only 1 2 3 4 5 7 8 9 10 -p EPOCHS 2 -p IMAGE_SIZE 32 -p IMAGE_SIZES
 -p LEARNING_RATE 0.001""".split()
 # What a whole chain writes, beside the files of each model.
 FILES = """split.csv checks.csv pictures.csv metrics.json comparison.csv random_images.csv
-report.html answer.json run_paths.json figures/accuracy.svg figures/learning_curves.svg
-figures/recall_by_class.svg figures/random_images.html figures/class_balance.svg
+report.html answer.json run_paths.json figures/accuracy.html figures/learning_curves.svg
+figures/random_images.html figures/class_balance.svg
 figures/augmentation.html answer_sets.csv model.html""".split()
 OF_MODEL = (
     """models/{}.keras models/{}.json history/{}.csv predictions/{}.csv""".split()
@@ -213,8 +213,6 @@ def test_random_images_know_their_truth_and_every_models_answer(run):
     assert len(set(table.file)) == 5
     assert list(table.truth) == [file.split("/")[0] for file in table.file]
     models = ["baseline_cnn", "augmented_cnn", UNTRAINED, name_winner(run)]
-    right = table[models].eq(table.truth, axis=0).sum(axis=1)
-    assert list(table.verdict.str[:6]) == [f"{count} of 4" for count in right]
     sure = table[[f"{name} probability" for name in models]].astype(float)
     # The answer is the likeliest of four classes.
     assert (sure > 1 / 4).all(axis=None)
@@ -311,8 +309,8 @@ def list_problems(run, ws):
         f"{run.ws.test}/NA/000.png": "",
         f"{run.ws.test}/NA/001.png": "",
         f"{root}/half.png": "truncated",
-        f"{root}/gone.png": "missing_file",
-        "http://127.0.0.1:9/x.png": "not_downloaded",
+        f"{root}/gone.png": "unreadable",
+        "http://127.0.0.1:9/x.png": "unreadable",
     }
 
 

@@ -11,13 +11,16 @@ from planted import answer_held_out, draw_features, measure_ranking, plant_label
 from scipy import stats
 from sklearn import metrics
 
-from lib.evaluation import audit, figures, intervals
+from lib.evaluation import audit, conformal, figures, intervals
+from lib.evaluation.label_tests import find_weaker
+from lib.evaluation.metrics import split_halves
+from lib.models.record import AnswerSets
 
 BY_HAND = load_functions(
     "08_evaluation", "evaluation-12", "evaluation-18", np=np, stats=stats
 )
 choose_threshold = load_functions(
-    "11_multi_label", "several-24-all", np=np, metrics=metrics
+    "11_multi_label", "several-24", "several-24-all", pd=pd, metrics=metrics
 ).choose_threshold
 
 
@@ -54,7 +57,7 @@ def test_correction_of_08_is_that_of_the_report():
 
     pairs = run_cells("08_evaluation", ["evaluation-20"], names)["pairs"]
 
-    corrected, _ = intervals.correct_tests(np.array([0.01, 0.03, 0.4]))
+    corrected = intervals.correct_tests([0.01, 0.03, 0.4]).p_holm
     assert pairs["corrected p"].tolist() == pytest.approx(list(corrected))
 
 
@@ -180,6 +183,62 @@ def test_a_class_of_one_picture_is_no_error():
 
     assert similar.tolist() == [1, 0, -1]
     assert not is_outlier.any()
+
+
+def calibrate_sets(y_true, y_prob, groups, coverage):
+    """Return the limit of answer sets that 10 keeps, and which pictures count."""
+    counting, calibrating = split_halves(y_true, groups)
+    names = {
+        "np": np,
+        "pd": pd,
+        "conformal": conformal,
+        "intervals": intervals,
+        "find_weaker": find_weaker,
+        "AnswerSets": AnswerSets,
+        "apply_temperature": lambda y_prob, temperature: y_prob,
+        "update_record": lambda *_, **__: None,
+        "record": SimpleNamespace(temperature=1),
+        "ws": None,
+        "y_true": y_true,
+        "y_prob": y_prob,
+        "groups": groups,
+        "counting": counting,
+        "calibrating": calibrating,
+        "class_names": "abcd",
+        "COVERAGE": coverage,
+    }
+    cells = ["hand-11", "hand-11-limit", "hand-11-sets", "hand-11-keep"]
+    return run_cells("10_hand_over", cells, names)["kept"], counting
+
+
+@pytest.mark.parametrize(("size", "coverage"), [(1, 0.9), (2, 0.8), (2, 0.99)])
+def test_limit_of_10_is_that_of_lib_on_the_half_that_fits_no_temperature(
+    size, coverage
+):
+    every = np.arange(60)
+    y_true = every // size % 3
+    y_prob = np.random.default_rng(0).dirichlet(np.ones(3), 60)
+    groups = every // size
+
+    kept, counting = calibrate_sets(y_true, y_prob, groups, coverage)
+
+    of_truth = y_prob[every, y_true][~counting]
+    limit = conformal.find_limit(of_truth, groups[~counting], 1 - coverage)
+    assert kept == AnswerSets(coverage, limit, 30 // size, grouped=size > 1)
+
+
+def test_the_class_whose_sets_surely_hold_the_truth_least_often_is_named():
+    y_true = np.arange(200) % 4
+    of_truth = np.where(y_true == 3, np.linspace(0, 1, 200), 0.9)[:, np.newaxis]
+    truth = np.eye(4)[y_true]
+    y_prob = of_truth * truth + (1 - of_truth) * truth[:, ::-1]
+
+    kept, counting = calibrate_sets(y_true, y_prob, np.arange(200), 0.95)
+
+    sets = conformal.build_prediction_sets(y_prob, kept.limit)
+    of_d = sets[:, 3][counting & (y_true == 3)]
+    assert kept.lowest == ["d", of_d.sum(), 25]
+    assert f"Of d they held it for {of_d.sum()} of 25" in conformal.describe_sets(kept)
 
 
 def choose_to_label(first, groups, count):

@@ -42,6 +42,8 @@ class Workspace:
     test_labels: Path | None = None
     # CSV file of pictures with several labels.
     multi_labels: Path | None = None
+    # CSV file class,parent.
+    parents: Path | None = None
     # Address of a Dask scheduler, or local:N.
     cluster: str | None = None
 
@@ -104,9 +106,9 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         guard_cells(table).to_csv(part, index=False, lineterminator="\n")
 
 
-def read_table(path: Path, rows: int | None = None) -> pd.DataFrame:
-    """Read a CSV file, or its first rows, as text; a class named "NA", "007" or "=x" stays what it is."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, nrows=rows)
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a CSV file as text; a class named "NA", "007" or "=x" stays what it is."""
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
     return table.map(read_cell).rename(columns=read_cell)
 
 

@@ -1,5 +1,6 @@
 """Equal and alike pictures: knows which files show the same, by content, by hashes and by detail."""
 
+from collections.abc import Iterable
 from functools import partial
 from multiprocessing.pool import ThreadPool
 
@@ -117,7 +118,9 @@ class Tree:
         return not (is_vain or self.groups.connected(pair.a, pair.b))
 
 
-def describe_pairs(pictures: pd.DataFrame, bonds: np.ndarray) -> pd.DataFrame:
+def describe_pairs(
+    pictures: pd.DataFrame, bonds: Iterable[tuple[str, str]]
+) -> pd.DataFrame:
     """Return the findings of pictures that look alike, and which of them look like another class.
 
     Args:

@@ -39,8 +39,7 @@ def find_nearest(
     """
     largest = min(np.bincount(groups).max(), MAX_GROUP)
     count = min(NEIGHBOURS + largest, len(known))
-    search = NearestNeighbors(n_neighbors=count, algorithm="brute")
-    search.fit(rows[known])
+    search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(rows[known])
     distances, columns = search.kneighbors(rows[asked])
     found = known[columns]
     is_same_group = groups[found] == groups[asked, np.newaxis]

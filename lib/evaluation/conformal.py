@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from lib.evaluation import metrics
-from lib.evaluation.label_tests import find_weaker
+from lib.evaluation.parents import find_parent
 from lib.models.record import AnswerSets
 
 
@@ -33,90 +32,50 @@ def find_limit(scores: np.ndarray, groups: np.ndarray, share: float) -> float | 
     return float(lowest[k - 1])
 
 
-def judge_sets(
-    y_true: np.ndarray,
-    y_prob: np.ndarray,
-    groups: np.ndarray,
-    coverage: float,
-    class_names: Sequence[str],
-) -> tuple[AnswerSets, pd.DataFrame]:
-    """Find the limit of answer sets on the second half of the pictures, and measure them on the first.
-
-    The first half is the one that a temperature is fitted on, so no picture does both.
-
-    Args:
-        y_true: int (n,), the index of each true class.
-        y_prob: float (n, classes), scaled by the temperature.
-        groups: int (n,), as in `intervals`.
-        coverage: the share of groups whose pictures' sets should all hold the truth.
-        class_names: of all classes.
-
-    Returns:
-        The limit, with the class whose sets surely hold the truth least often; and of each picture that measures y_true, group, covered (whether its set
-        holds the truth) and size.
-    """
-    first, second = metrics.split_halves(y_true, groups)
-    every = np.arange(len(y_true))
-    of_truth = y_prob[every, y_true]
-    calibrating = groups[second]
-    limit = find_limit(of_truth[second], calibrating, 1 - coverage)
-    sets = build_prediction_sets(y_prob, limit)
-    table = pd.DataFrame({"y_true": y_true, "group": groups})
-    table["covered"] = sets[every, y_true]
-    table["size"] = sets.sum(axis=1)
-    table = table[first].reset_index(drop=True)
-    count = len(np.unique(calibrating))
-    lowest = _find_lowest(table, class_names)
-    grouped = count < len(calibrating)
-    return AnswerSets(coverage, limit, count, grouped, lowest), table
-
-
-def _find_lowest(table, class_names):
-    """Return a class, pictures whose set holds the truth, and pictures; or nothing sure."""
-    is_lower = find_weaker(table.y_true, table.covered, table.group)
-    by_class = table.groupby("y_true").covered.agg(["sum", "size"])
-    lower = by_class[is_lower[by_class.index]]
-    if lower.empty:
-        return []
-    number = (lower["sum"] / lower["size"]).idxmin()
-    return [str(class_names[number]), *lower.loc[number].tolist()]
-
-
 def build_prediction_sets(y_prob: np.ndarray, limit: float | None) -> np.ndarray:
     """Tell which classes each set holds, bool (n, classes).
 
     They are the most probable class, and those whose probability reaches the limit; all
     without a limit.
     """
-    if limit is None:
-        return np.ones(y_prob.shape, bool)
-    sets = y_prob >= limit
+    sets = y_prob >= (limit or 0)
     sets[np.arange(len(sets)), y_prob.argmax(axis=1)] = True
     return sets
 
 
 def set_columns(
-    y_prob: np.ndarray, class_names: Sequence[str], limit: float | None
+    y_prob: np.ndarray,
+    class_names: Sequence[str],
+    limit: float | None,
+    parents: dict,
 ) -> dict[str, list]:
-    """Return sets as columns: set, JSON lists, the most probable class first; and set_size."""
+    """Return sets as columns.
+
+    Returns:
+        set, JSON lists, the most probable class first; set_size; and, of classes with parents,
+        parent, the lowest that holds the whole set, or "".
+    """
     sizes = build_prediction_sets(y_prob, limit).sum(axis=1).tolist()
     order = np.argsort(-y_prob, axis=1, kind="stable")
     names = np.array(class_names)
     texts = []
+    glosses = []
     for ranked, size in zip(order, sizes):
         held = names[ranked[:size]].tolist()
         texts.append(json.dumps(held, ensure_ascii=False))
-    return {"set": texts, "set_size": sizes}
+        glosses.append(find_parent(held, parents))
+    columns = {"set": texts, "set_size": sizes}
+    return columns | {"parent": glosses} if parents else columns
 
 
 def describe_sets(kept: AnswerSets) -> str:
-    """Say what sets promise, or that too few pictures allow none: `judge_sets`."""
+    """Say what sets promise, or that too few pictures allow none."""
     whose = "groups of pictures" if kept.grouped else "pictures"
     count = f"{kept.groups:,} validation {whose}"
     if kept.limit is None:
         return f"{count} are too few for sets of {kept.coverage:g}: each holds all classes."
-    said = f"Answer sets hold the true class of about {100 * kept.coverage:g} of 100 {whose}, "
-    said += (
+    said = (
+        f"Answer sets hold the true class of about {100 * kept.coverage:g} of 100 {whose}, "
         f"on average over all classes, if they are like the {count} that set the limit."
     )
     if kept.lowest:

@@ -4,10 +4,12 @@ Groups are int (n,), equal for pictures that belong together; `np.arange(n)` whe
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import t
+import pandas as pd
+from scipy.stats import sem, t
 
 from lib.evaluation.flips import flip_groups
 
@@ -94,7 +96,7 @@ def mean_interval(top1: np.ndarray, n: float) -> list[float]:
     if np.ptp(top1) == 0:
         return wilson_interval(share, n)
     of_pictures = share * (1 - share) / n
-    of_runs = np.var(top1, ddof=1) / len(top1)
+    of_runs = sem(top1) ** 2
     variance = of_pictures + of_runs
     df = (len(top1) - 1) * (variance / of_runs) ** 2
     return wilson_interval(share, share * (1 - share) / variance, df=df)
@@ -132,7 +134,6 @@ def compare_runs(
     if runs > 1:
         own_variance = np.mean(differences, axis=1).var(ddof=1)
         of_seeds = max(seed_variance, own_variance) / runs
-        seed_df = max(seed_df, runs - 1)
     variance = of_pictures + of_seeds
     df = variance**2 / (of_pictures**2 / pictures_df + of_seeds**2 / seed_df)
     error = np.sqrt(variance)
@@ -160,20 +161,19 @@ def _estimate_mean(sums, sizes):
     return mean, variance, df
 
 
-def correct_tests(p_values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return p-values corrected for their number (Holm 1979), and the level of each one's step.
+def correct_tests(p_values: Sequence[float]) -> pd.DataFrame:
+    """Correct p-values for their number (Holm 1979); a missing one is no test.
 
-    A missing one is no test.
+    Returns:
+        p_holm, and level, the one of each test's step.
     """
-    order = np.argsort(p_values, kind="stable")
-    steps = np.isfinite(p_values).sum() - np.arange(len(p_values))
-    scaled = np.minimum(p_values[order] * steps, 1)
-    corrected = np.maximum.accumulate(scaled)
+    table = pd.DataFrame({"p": p_values}).sort_values("p", kind="stable")
+    steps = table.p.count() - np.arange(len(table))
+    p_holm = (steps * table.p).clip(upper=1).cummax()
     # Once a step fails, all further tests have its level.
-    failed = np.sum(corrected >= LEVEL)
-    levels = LEVEL / np.maximum(steps, max(failed, 1))
-    rank = np.argsort(order)
-    return corrected[rank], levels[rank]
+    failed = max(np.sum(p_holm >= LEVEL), 1)
+    level = LEVEL / steps.clip(failed)
+    return pd.DataFrame({"p_holm": p_holm, "level": level}).sort_index()
 
 
 def compare_configurations(correct: dict[str, dict], groups: np.ndarray) -> list[Pair]:
@@ -187,10 +187,10 @@ def compare_configurations(correct: dict[str, dict], groups: np.ndarray) -> list
             picture}; the seed is None where none decides.
     """
     tested = _test_pairs(correct, groups, itertools.repeat(LEVEL))
-    p_values = [pair.p_value for pair in tested]
-    p_holm, levels = correct_tests(np.array(p_values))
+    steps = correct_tests([pair.p_value for pair in tested])
     pairs = []
-    for pair, p in zip(_test_pairs(correct, groups, iter(levels)), p_holm):
+    # The same tests once more, so that each interval has the level of its step.
+    for pair, p in zip(_test_pairs(correct, groups, iter(steps.level)), steps.p_holm):
         pairs.append(replace(pair, p_holm=p, established=p < LEVEL))
     return pairs
 
@@ -205,7 +205,8 @@ def _test_pairs(correct, groups, levels):
         runs = len(differences)
         if runs == 0:
             continue
-        if differences.mean() < 0:
+        mean = differences.mean()
+        if mean < 0:
             other, model = names
             differences = -differences
         # Each side that seeds decide has a variance of its own.
@@ -220,8 +221,7 @@ def _test_pairs(correct, groups, levels):
         )
         if 1 < runs < MIN_RUNS:
             p_value = np.nan
-        mean = differences.mean()
-        yield Pair(model, other, mean, low, high, runs, len(groups), p_value)
+        yield Pair(model, other, abs(mean), low, high, runs, len(groups), p_value)
 
 
 def _pool_seeds(correct):
@@ -245,6 +245,6 @@ def _subtract(runs, others):
         if is_single or seed == other_seed or None in (seed, other_seed):
             differences.append(runs[seed].astype(float) - others[other_seed])
     # One common seed of several runs tells nothing of the others.
-    if len(differences) == 1 and not is_single:
-        differences = []
-    return np.array(differences)
+    if is_single or len(differences) > 1:
+        return np.array(differences)
+    return np.array([])

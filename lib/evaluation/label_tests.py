@@ -13,7 +13,7 @@ DRAWS_PER_TEST = 100
 def find_weaker(
     y_true: np.ndarray, correct: np.ndarray, groups: np.ndarray
 ) -> np.ndarray:
-    """Tell which classes surely have a lower recall than all others together.
+    """List the classes that surely have a lower recall than all others together.
 
     Each class has Fisher's exact test; where pictures belong together, the labels of
     groups are permuted. Then Holm's correction. A class of one group has no test.
@@ -24,22 +24,23 @@ def find_weaker(
         groups: int (n,), as in `intervals`.
 
     Returns:
-        bool (classes,).
+        Their indices, int (k,), the lowest recall first.
     """
     labels, _ = _list_units(y_true, groups)
     support = np.bincount(y_true)
     right = np.bincount(y_true, weights=correct)
     if len(labels) == len(y_true):
         counts = np.stack([right, support - right], axis=1)
-        total = counts.sum(axis=0)
-        p_values = [fisher_exact([row, total - row]).pvalue for row in counts]
+        others = counts.sum(axis=0) - counts
+        p_values = [fisher_exact(table).pvalue for table in zip(counts, others)]
     else:
         p_values = _permute_recalls(y_true, correct, groups, len(support))
     has_several = np.bincount(labels) > 1
-    tested = np.where(has_several, p_values, np.nan)
-    p_holm, _ = correct_tests(tested)
-    is_lower = right < support * np.mean(correct)
-    return is_lower & (p_holm < LEVEL)
+    tests = correct_tests(np.where(has_several, p_values, np.nan))
+    recalls = right / np.maximum(support, 1)
+    is_weaker = (tests.p_holm < LEVEL) & (recalls < np.mean(correct))
+    weaker = np.flatnonzero(is_weaker)
+    return weaker[recalls[weaker].argsort(kind="stable")]
 
 
 def _permute_recalls(y_true, correct, groups, tests):
@@ -103,4 +104,4 @@ def _list_units(y_true, groups):
     # A group of several classes is one unit in each. Returns labels, and the units of pictures.
     pairs = np.stack([y_true, groups], axis=1)
     units, unit = np.unique(pairs, axis=0, return_inverse=True)
-    return units[:, 0], unit.ravel()
+    return units[:, 0], unit

@@ -20,10 +20,9 @@ from lib.models.record import Record
 # 200 photographs and their neighbours are about 6 MB.
 MAX_CASES = 200
 LONG_SIDE = 320
-CASE = "suggested self_confidence probability finding neighbour own reason".split()
 
 
-def list_cases(audit: pd.DataFrame, decided: Collection[str] = ()) -> list[str]:
+def list_cases(audit: pd.DataFrame, decided: Collection[str]) -> list[str]:
     """List the pictures to check: those with a finding by rank, then as many of the ranking.
 
     One picture of a pair of possible copies is a case. A picture that is decided is not shown,
@@ -69,7 +68,7 @@ def write_review(ws: Workspace, audit: pd.DataFrame, record: Record) -> str:
     size = save_page(
         ws,
         "review.html",
-        cases=cases[CASE].reset_index().to_dict("records"),
+        cases=cases.reset_index().to_dict("records"),
         pictures=_gather_pictures(rows, cases, folder),
         classes=sorted(set(audit.label)),
         earlier=earlier[["file", "label", "digest"]].to_numpy().tolist(),

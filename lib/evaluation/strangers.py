@@ -38,9 +38,9 @@ def mark_strangers(distances: np.ndarray, strangers: dict) -> list[str]:
         distances: float (k,); NaN where there is none.
         strangers: of `limit_strangers`.
     """
-    if strangers["farthest"] is None:
-        return [""] * len(distances)
-    is_stranger = np.asarray(distances) > strangers["farthest"]
+    # Nothing is farther than NaN, which None becomes.
+    farthest = np.array(strangers["farthest"], float)
+    is_stranger = np.asarray(distances) > farthest
     return np.where(is_stranger, strangers["mark"], "").tolist()
 
 

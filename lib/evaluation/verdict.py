@@ -1,7 +1,6 @@
 """What the answer box says, as values; it claims no more than the tests behind it."""
 
 from dataclasses import dataclass
-from itertools import compress
 
 import numpy as np
 import pandas as pd
@@ -169,14 +168,12 @@ def _list_unrepeated(predictions, labels, surely_worse):
 def _list_weakest(predictions, score):
     """Return the classes that surely have a lower recall than all others together, the worst first."""
     correct = predictions.correct[predictions.labels.index(score.label)]
-    is_weaker = find_weaker(predictions.y_true, correct, predictions.groups)
-    weaker = set(compress(score.support, is_weaker))
+    weaker = find_weaker(predictions.y_true, correct, predictions.groups)
     rows = []
-    for name in score.worst_first:
+    for name in predictions.class_names[weaker[:MAX_WEAKEST]]:
         n = score.support[name]
-        if name in weaker:
-            rows.append((name, round(n * score.per_class[name]), n))
-    return rows[:MAX_WEAKEST]
+        rows.append((name, round(n * score.per_class[name]), n))
+    return rows
 
 
 def read_without_looking(ws: Workspace) -> float | None:

@@ -413,38 +413,25 @@ def audit():
 
 
 def test_cases_are_findings_by_rank_each_pair_once_then_as_many_of_the_ranking(audit):
-    assert review.list_cases(audit) == ["f", "e", "c", "b", "j", "i", "h", "g"]
+    assert review.list_cases(audit, []) == ["f", "e", "c", "b", "j", "i", "h", "g"]
+
+
+def test_page_of_many_cases_has_some_of_them(audit, monkeypatch):
+    monkeypatch.setattr(review, "MAX_CASES", 5)
+
+    assert len(review.list_cases(audit, [])) == 5
 
 
 def test_decided_pictures_and_their_copies_are_no_cases(audit):
     assert review.list_cases(audit, ["d", "f"]) == ["c", "b", "j", "i"]
 
 
-@pytest.fixture
-def plain(tmp_path):
-    """A set of 32 pictures, of which two of the first sixteen can't be read any more."""
-    ws = draw_set(tmp_path, ["a", "b"], [f"{k}.png" for k in range(8)])
-    (ws.train / "a/0.png").write_bytes(b"damaged")
-    (ws.train / "a/1.png").unlink()
-    return ws
+def test_page_says_what_it_has_of_a_case(tmp_path, browser):
+    ws = draw_set(tmp_path, ["a", "b"], ["0.png"])
+    (ws.train / read_split(ws).file[0]).write_bytes(b"damaged")
+    write_page(ws, {0: "label?", 1: "outlier"}, neighbour="", own="")
 
-
-# The last sixteen stand first.
-BEHIND = np.roll(range(32), 16)
-
-
-def test_page_of_many_cases_has_some_of_them(plain, monkeypatch):
-    monkeypatch.setattr(review, "MAX_CASES", 5)
-
-    write_page(plain, dict.fromkeys(range(32), "label?"), rank=BEHIND)
-
-    assert len(list_cases(plain)) == 5
-
-
-def test_page_says_what_it_has_of_a_case(plain, browser):
-    write_page(plain, {16: "label?", 0: "outlier"}, neighbour="", own="", rank=BEHIND)
-
-    with open_review(browser, plain) as page:
+    with open_review(browser, ws) as page:
         assert "can't be read" in page.inner_text("#picture")
         assert "nothing to compare" in page.inner_text("#facts")
         assert not page.is_visible("#beside, #own")
@@ -452,7 +439,7 @@ def test_page_says_what_it_has_of_a_case(plain, browser):
         assert "blurred" in page.inner_text("#facts")
 
 
-def test_page_of_no_cases_says_so(plain):
-    write_page(plain, {})
+def test_page_of_no_cases_says_so(drawn):
+    write_page(drawn, {})
 
-    assert "Nothing is left" in read_text(plain)
+    assert "Nothing is left" in read_text(drawn)
