@@ -54,7 +54,7 @@ def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFr
     folder = beside if holds_pictures(beside) else train
     listed, odd = walk(folder)
     rows = read_label_sets(ws.multi_labels)
-    listed, told = apply_rows(listed, ws.multi_labels, rows, folder, required=True)
+    listed, told = apply_rows(listed, ws.multi_labels, rows, folder)
     listed = group_files(listed, odd)
     odd = pd.concat([odd, told, find(listed.file[listed.label == ""], "no_label")])
     return rebase(listed, folder, train), rebase(odd, folder, train)

@@ -30,7 +30,7 @@ def open_folder(ws: Workspace, key: str) -> Path:
         return folder
     names = list_some(os.listdir(folder))
     raise ValueError(
-        f"{folder} holds no picture; in it are: {names or 'no files'}. Put pictures there, or name another "
+        f"{folder} holds no picture; in it are: {names}. Put pictures there, or name another "
         f'folder, or an archive itself, as "{key}" in drive_paths.json.'
     )
 
