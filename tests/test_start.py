@@ -45,7 +45,7 @@ def test_form_of_folders_becomes_arguments_of_the_chain(tmp_path, draw_classes):
     [
         ("quick", "", "01 05 08 09"),
         ("all lessons", "", "01 02 03 04 08 09 10"),
-        ("all and beyond", "", "01 02 03 04 05 06 07 08 09 10"),
+        ("all and beyond", "", "01 02 03 04 05 06 07 08 09 10 11"),
         ("quick", "--only 2", "02"),
     ],
 )
@@ -53,7 +53,7 @@ def test_form_says_which_notebooks_run_unless_its_options_do(run, options, expec
     arguments = fill_in(run=run, options=options)
 
     parsed = chain.parse_arguments(arguments)
-    names = runner.choose_notebooks(parsed.only, parsed.beyond)
+    names = runner.choose_notebooks(parsed.only, parsed.beyond, workspace.read("demo"))
     assert [name[:2] for name in names] == expected.split()
 
 

@@ -75,8 +75,7 @@ def find_near_duplicates(
     # None of them needs further comparisons for itself.
     tree.misses[frames] = MAX_MISSES
     pairs = tree.grow(find_candidates(thumbnails, frames))
-    pairs = pd.concat([films, pairs])
-    return pairs.sort_values(ORDER, ignore_index=True)
+    return pd.concat([films, pairs]).sort_values(ORDER, ignore_index=True)
 
 
 def _find_films(thumbnails, pixels):
@@ -99,9 +98,10 @@ class Tree:
     def grow(self, candidates: pd.DataFrame) -> pd.DataFrame:
         """Compare candidates, in their order; return those that connect pictures."""
         edges = []
-        starts = range(0, len(candidates), BLOCK)
         with ThreadPool(count_cores()) as pool:
-            for start in show_progress(starts, "comparing look-alikes", unit="block"):
+            for start in show_progress(
+                range(0, len(candidates), BLOCK), "comparing look-alikes", unit="block"
+            ):
                 pairs = candidates[start : start + BLOCK].itertuples()
                 pairs = list(filter(self.is_worth_comparing, pairs))
                 answers = pool.map(partial(_agree, self.pixels), pairs)

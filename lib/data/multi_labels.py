@@ -30,8 +30,11 @@ def read_label_sets(path: Path) -> pd.DataFrame:
     rows = read_labels(path, ["file"])
     if "labels" in rows:
         is_odd = rows.labels.str.contains(r"^\[|,")
-        kind = "label: write several as cat|dog, without commas"
-        refuse_cells(path, rows.labels[is_odd], kind)
+        refuse_cells(
+            path,
+            rows.labels[is_odd],
+            kind="label: write several as cat|dog, without commas",
+        )
         labels = rows.labels.str.replace(" ?[|;] ?", "|", regex=True)
         has_label = labels.str.get_dummies("|")
     else:

@@ -42,7 +42,6 @@ if HAS_HEIF:
 MAX_FILE_BYTES = 1 << 28
 MAX_PIXELS = 89_478_485  # that are decoded; Pillow opens files of twice as many
 MIN_SIZE = 224  # sizes up to it, and the facts, share a decoding
-NO_DATE = np.datetime64("NaT")
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -63,7 +62,9 @@ class Decoded:
     width: int  # in pixels, of the full picture as it is shown
     height: int
     frames: int  # or pages; of a JPEG 1, since others are previews
-    taken: np.datetime64 = NO_DATE  # as Exif says, by the clock of the camera
+    taken: (
+        np.datetime64
+    )  # as Exif says, by the clock of the camera; NaT where it doesn't
 
 
 def load(path: Path | str, image_size: int) -> np.ndarray:
@@ -178,14 +179,14 @@ def _find_orientation(picture):
 
 
 def _read_date(picture):
-    """Return when a picture was taken, as Exif says, to the second; NO_DATE where it doesn't."""
+    """Return when a picture was taken, as Exif says, to the second; NaT where it doesn't."""
     try:
         exif = picture.getexif().get_ifd(IFD.Exif)
         text = exif[Base.DateTimeOriginal]
         taken = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")
         return np.datetime64(taken, "s")
     except Exception:  # Damaged Exif tells nothing, and fails in any way.
-        return NO_DATE
+        return np.datetime64("NaT")
 
 
 def _name_problem(error, data):

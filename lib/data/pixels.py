@@ -51,8 +51,7 @@ def decode_pictures(
     Raises:
         OSError: The pixels would find no room.
     """
-    keys = [FACTS, *image_sizes]
-    stores = {key: open_rows(ws.scratch, key) for key in keys}
+    stores = {key: open_rows(ws.scratch, key) for key in [FACTS, *image_sizes]}
     results = _decode_files(ws, folder, list(files.file), stores)
     rows = [results[file] for file in files.file]
     read = pd.DataFrame(rows, files.index, ["digest", "problem"], dtype=str)
