@@ -5,6 +5,7 @@ import itertools
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -53,13 +54,10 @@ def draw_set(folder, classes, files):
         parts[0], folder / "results", folder / "scratch", validation=parts[1]
     )
     ws.claim()
-    grey = itertools.count()
-    for part in parts:
-        for label in classes:
-            (part / label).mkdir(parents=True)
-            for file in files:
-                picture = Image.new("RGB", (40, 30), (200, 90, next(grey)))
-                picture.save(part / label / file, "PNG")
+    for grey, place in enumerate(itertools.product(parts, classes, files)):
+        path = Path(*place)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 30), (200, 90, grey)).save(path, "PNG")
     table, _ = labels.list_pictures(ws, *parts)
     ws.save_table(table[["file", "label", "part"]], "split.csv")
     digests = [hash_content((ws.train / file).read_bytes()) for file in table.file]
@@ -74,14 +72,19 @@ def write_page(ws, findings, **columns):
     names = sorted(set(audit.label))
     following = dict(zip(names, names[1:] + names[:1]))
     last_of_class = audit.groupby("label").file.last()
-    audit["suggested"] = audit.label.map(following)
-    audit["neighbour"] = audit.suggested.map(last_of_class)
-    audit["own"] = audit.label.map(last_of_class)
+    suggested = audit.label.map(following)
     finding = pd.Series(findings, dtype=object)
-    audit["finding"] = finding.reindex(audit.index, fill_value="")
-    audit["rank"] = audit.index
-    audit = audit.assign(self_confidence=0.0001, probability=0.9, reason="blurred")
-    audit = audit.assign(**columns)
+    facts = {
+        "suggested": suggested,
+        "neighbour": suggested.map(last_of_class),
+        "own": audit.label.map(last_of_class),
+        "finding": finding.reindex(audit.index, fill_value=""),
+        "rank": audit.index,
+        "self_confidence": 0.0001,
+        "probability": 0.9,
+        "reason": "blurred",
+    }
+    audit = audit.assign(**facts | columns)
     review.write_review(ws, audit, NETWORK)
     return audit[audit.finding != ""].reset_index(drop=True)
 
