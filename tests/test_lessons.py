@@ -20,7 +20,7 @@ BY_HAND = load_functions(
     "08_evaluation", "evaluation-12", "evaluation-18", np=np, stats=stats
 )
 choose_threshold = load_functions(
-    "11_multi_label", "several-24-all", np=np, metrics=metrics
+    "11_multi_label", "several-24", "several-24-all", pd=pd, metrics=metrics
 ).choose_threshold
 
 
@@ -203,8 +203,9 @@ def calibrate_sets(y_true, y_prob, groups, coverage):
         "y_prob": y_prob,
         "groups": groups,
         "counting": counting,
+        "every": np.arange(len(y_true)),
         "calibrating": calibrating,
-        "class_names": "abcd",
+        "class_names": np.array(list("abcd")),
         "COVERAGE": coverage,
     }
     cells = ["hand-11", "hand-11-limit", "hand-11-sets", "hand-11-keep"]

@@ -165,11 +165,7 @@ def _estimate_mean(sums, sizes):
 
 
 def correct_tests(p_values: Sequence[float]) -> pd.DataFrame:
-    """Correct p-values for their number (Holm 1979); a missing one is no test.
-
-    Returns:
-        p_holm, and level, the one of each test's step.
-    """
+    """Return p_holm, and level, that of each step (Holm 1979); a missing p is no test."""
     table = pd.DataFrame({"p": p_values}).sort_values("p", kind="stable")
     steps = table.p.count() - np.arange(len(table))
     p_holm = (steps * table.p).clip(upper=1).cummax()

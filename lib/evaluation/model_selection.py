@@ -61,8 +61,10 @@ def doubt_contest(record: Record, score: Score) -> dict:
 
     Returns:
         candidate, accuracy (in the contest) and top1 (here); empty where there is nothing to
-        doubt.
+        doubt, and of random weights, which have seen no pictures before.
     """
+    if record.is_untrained:
+        return {}
     for row in record.candidates:
         name = row["candidate"]
         if name == record.network and row["low"] > score.top1_interval[1]:

@@ -108,12 +108,19 @@ def test_box_says_why_a_model_is_not_useful_whose_interval_excludes_the_baseline
     assert "(150 of 300): each of its trainings has to." in read(several)[0]
 
 
-@pytest.mark.parametrize(("low", "count"), [(0.95, 1), (0.4, 0)])
-def test_box_doubts_a_contest_that_its_winner_won_by_pictures_it_had_seen(low, count):
-    predictions = gather(TWO, {"net_linear": answer(TWO, 0.5)}, "ab")
+@pytest.mark.parametrize(
+    ("low", "name", "count"),
+    [(0.95, "net", 1), (0.4, "net", 0), (0.95, "net?", 0)],
+)
+def test_box_doubts_a_contest_that_its_winner_won_by_pictures_it_had_seen(
+    low, name, count
+):
+    """A network with random weights ("?") has seen none."""
+    predictions = gather(TWO, {name: answer(TWO, 0.5)}, "ab")
     row = {"candidate": "net", "accuracy": 0.98, "low": low, "high": 0.99}
-    record = predictions.models["net_linear"]
-    predictions.models["net_linear"] = replace(record, network="net", candidates=[row])
+    (label,) = predictions.labels
+    record = predictions.models[label]
+    predictions.models[label] = replace(record, network="net", candidates=[row])
 
     doubts = verdict.find_answer(predictions).doubts
 
@@ -304,6 +311,12 @@ def test_next_steps_stand_in_the_order_of_what_they_bring(many_steps):
     assert len(steps) == len(words)
     for word, step in zip(words, steps):
         assert word in step
+
+
+def test_nothing_is_added_where_all_pictures_are_recognised(many_steps):
+    perfect = judge(TWO, {"good": answer(TWO, 1)}, rise=many_steps.rise)
+
+    assert "Add pictures" not in "".join(read(perfect, "steps"))
 
 
 def test_steps_in_the_form_name_its_fields(many_steps):

@@ -13,8 +13,7 @@ from PIL import Image
 from lib import predict
 from lib.base.workspace import read_table
 from lib.data import pixels, split
-from lib.evaluation.metrics import share_interval
-from lib.evaluation.strangers import limit_strangers
+from lib.evaluation import metrics
 from lib.evaluation.wording import format_right
 from lib.models import backbones, classify, files, keys, parts, resemblance, saved
 from lib.models.features import cached_features
@@ -157,17 +156,21 @@ def test_test_pictures_of_other_species_are_counted_with_those_that_are_marked(
     names["asked"]["label"] = labels
     names["is_class"] = names["asked"].label.isin(record.class_names)
     names["answer"] = SimpleNamespace(label="small")
-    names["first"] = SimpleNamespace(class_names=np.array(record.class_names))
-    tools = [classify, parts, resemblance, saved]
+    names["first"] = SimpleNamespace(
+        class_names=np.array(record.class_names),
+        labels=["small"],
+        correct=[np.ones(len(rows))],
+    )
+    names["groups"] = rows.group
+    tools = [classify, metrics, parts, resemblance, saved]
     names |= {tool.__name__.split(".")[-1]: tool for tool in tools}
-    for function in (share_interval, format_right, limit_strangers):
-        names[function.__name__] = function
+    names["format_right"] = format_right
 
-    known = run_cells("08_evaluation", ["test-code"], names)
+    known = run_cells("08_evaluation", ["test-code", "strangers-code"], names)
 
     assert known["judged"]["n"] == 14
-    assert known["judged"]["strangers"] == {"n": 4, "marked": 3}
-    assert known["tested"].endswith(
+    assert known["strangers"] == {"n": 4, "marked": 3}
+    assert known["of_others"] == (
         "; of 4 pictures of other species 3 are marked as strangers"
     )
 
