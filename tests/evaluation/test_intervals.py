@@ -127,6 +127,18 @@ def test_differences_of_means_of_draws_tie_as_whole_ones_do():
     assert p_value == expected
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_interval_excludes_0_where_signs_are_rarely_so_unequal(sign):
+    # Ten of forty pictures are won, and a burst that ties is larger than all.
+    gaps = np.repeat([0, sign, 0], [60, 10, 30])
+    groups = np.maximum(np.arange(100) - 59, 0)
+
+    low, high, p_value = intervals.compare_runs([gaps], groups)
+
+    assert p_value < 0.05
+    assert low * high > 0
+
+
 def test_interval_of_groups_that_all_tie_has_a_width():
     groups = simulations.draw_groups(3, 40, 120)
 
