@@ -147,21 +147,15 @@ def test_every_action_is_a_click_or_a_key_and_a_row_that_01_takes(
 ):
     ws, cases = hostile
 
-    def act(name, number, decided):
+    steps = [("keep", 2, 1), ("take", 3, 2), ("leave", 4, 3), ("previous", 3, 3)]
+    steps += [("keep", 4, 3), ("next", 5, 3), ("find", 5, 3)]
+    for name, number, decided in steps:
         if how == "click":
             opened.click(f"#{name}")
         else:
             opened.keyboard.press(KEYS[name])
         assert opened.inner_text("#case").startswith(f"Case {number}: ")
         assert opened.inner_text("#count") == f"{decided} of 12 decided"
-
-    act("keep", 2, 1)
-    act("take", 3, 2)
-    act("leave", 4, 3)
-    act("previous", 3, 3)
-    act("keep", 4, 3)
-    act("next", 5, 3)
-    act("find", 5, 3)
     opened.keyboard.type("__proto__")
     opened.keyboard.press("Enter")
     rows = download(opened, tmp_path / "mine.csv")
