@@ -158,16 +158,27 @@ def test_learning_curve_tries_a_part_of_many_pictures(two_shares, monkeypatch):
     assert table.pictures.tolist() == [30, 60]
 
 
-def test_a_fall_is_no_rise_and_is_told_with_its_sign():
-    half = {"share": 0.5, "n": 120, "difference": 0.02}
-    half |= {"difference_low": 0.01, "difference_high": 0.03}
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (0.02, "changed by −0.020 (−0.035 to −0.005)"),
+        (-0.01, "changed by +0.010 (−0.005 to 0.025)"),
+    ],
+    ids=["fall", "unsure"],
+)
+def test_a_fall_or_an_unsure_rise_is_no_rise_and_is_told_with_its_sign(
+    difference, words
+):
+    half = {"share": 0.5, "n": 120, "difference": difference}
+    half["difference_low"] = difference - 0.015
+    half["difference_high"] = difference + 0.015
 
     curve = model_selection.summarize_curve(pd.DataFrame([half]))
 
     assert not curve["is_rising"]
     sentence = say("rise", curve)
     assert "not established" in sentence
-    assert "changed by −0.020 (−0.030 to −0.010)" in sentence
+    assert words in sentence
 
 
 def test_learning_curve_tries_each_share_and_names_what_cannot_be_tried(
