@@ -405,7 +405,8 @@ def audit():
     table = pd.DataFrame(columns, list("abcdefghij"))
     found = ["outlier", "label?", "copy?", "copy?", "label?; outlier"]
     table.loc["b":"f", "finding"] = found
-    table.loc["d":"e", "neighbour"] = ["e", "d"]
+    # A doubtful label is a case, whatever is known of its neighbour.
+    table.loc["c":"e", "neighbour"] = ["d", "e", "d"]
     return table
 
 
