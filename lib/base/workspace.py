@@ -112,15 +112,6 @@ def read_table(path: Path) -> pd.DataFrame:
     return table.map(read_cell).rename(columns=read_cell)
 
 
-def read_columns(path: Path) -> list[str]:
-    """Read the names of the columns that `write_table` wrote; none of a file that is no CSV file."""
-    try:
-        table = pd.read_csv(path, nrows=0, compression=None)
-    except ValueError:
-        return []
-    return list(map(read_cell, table))
-
-
 def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - reads as workspace.open
     """Open the workspace of a paths file, or that of the demo when there is none, and mark it as ours.
 
