@@ -1,10 +1,11 @@
 """Predictions for new pictures by one saved model.
 
 The table has one row for each picture: file, label, index (of the class, from 0), probability; set, a
-JSON list of classes that holds the truth as often as COVERAGE of 10, and set_size; distance, to the
-training pictures, and note, which marks pictures unlike them. These four are blank where the model has
-no limit for them, and sets where there is a note or --classes leaves some out. With a model of 11 it has file, labels ("cat|dog"),
-problem. A picture that can't be read has no answer.
+JSON list of classes that holds the truth as often as COVERAGE of 10, and set_size; of classes with
+parents, parent, the lowest that holds the whole set; distance, to the training pictures, and note, which
+marks pictures unlike them. These are blank where the model has no limit for them, and sets where there is
+a note or --classes leaves some out. With a model of 11 it has file, labels ("cat|dog"), problem. A picture
+that can't be read has no answer.
 """
 
 import argparse
@@ -214,14 +215,16 @@ def _score(record, table, truth, groups):
 def _list_sets(options, y_prob, record, notes):
     """Return the columns of sets: what these promise holds for pictures like those that the model knows."""
     kept = record.answer_sets
+    columns = conformal.set_columns(
+        y_prob, record.class_names, kept.limit, record.parents
+    )
     if options.classes:
         print(f"only {', '.join(options.classes)} can occur here: sets promise nothing")
-        return {"set": "", "set_size": ""}
+        return dict.fromkeys(columns, "")
     if kept.limit is None:
         print("no limit of sets is stored: 10_hand_over finds one in enough pictures")
-        return {"set": "", "set_size": ""}
+        return dict.fromkeys(columns, "")
     print(conformal.describe_sets(kept))
-    columns = conformal.set_columns(y_prob, record.class_names, kept.limit)
     is_known = np.array(notes) == ""
     return {name: np.where(is_known, cells, None) for name, cells in columns.items()}
 

@@ -37,8 +37,8 @@ SMALL = """--only 1 2 3 4 5 7 8 9 10 -p EPOCHS 2 -p IMAGE_SIZE 32 -p IMAGE_SIZES
 -p LEARNING_RATE 0.001""".split()
 # What a whole chain writes, beside the files of each model.
 FILES = """split.csv checks.csv pictures.csv metrics.json comparison.csv random_images.csv
-report.html answer.json run_paths.json figures/accuracy.svg figures/learning_curves.svg
-figures/recall_by_class.svg figures/random_images.html figures/class_balance.svg
+report.html answer.json run_paths.json figures/accuracy.html figures/learning_curves.svg
+figures/random_images.html figures/class_balance.svg
 figures/augmentation.html answer_sets.csv model.html""".split()
 OF_MODEL = (
     """models/{}.keras models/{}.json history/{}.csv predictions/{}.csv""".split()

@@ -1,10 +1,12 @@
 """The lesson on several labels for a picture, alone on a flat folder of small scenes; who knows its model."""
 
 import json
+import re
 
 import keras
 import numpy as np
 import pytest
+from conftest import run_cells
 from scenes import make_scenes
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
@@ -142,6 +144,18 @@ def test_page_of_the_labels_is_made_where_no_other_model_is_judged(run):
     assert record.lacks == ""
     assert NAME in text
     assert '"thresholds": {' in text
+
+
+def test_validation_pictures_of_11_can_be_tried_in_its_page(run, monkeypatch):
+    monkeypatch.setenv("DRIVE_PATHS", str(run.results / "run_paths.json"))
+    names = {"workspace": workspace, "MODEL": NAME, "COVERAGE": 0.9, "EXAMPLES": 2}
+
+    run_cells("10_hand_over", ["hand-05", "hand-06"], names)
+
+    text = (run.results / "model.html").read_text(encoding="utf-8")
+    shown = re.findall('<img alt="([^"]+)"', text)
+    assert len(shown) == 2
+    assert set(shown) <= {f"{run.train.name}/{file}" for file in read_answers(run).file}
 
 
 def test_chain_takes_11_beside_the_others_where_there_are_labels_for_it(run, ws):

@@ -26,7 +26,7 @@ data.store data.pixels data.hashes data.copies data.preparation data.generators 
 models.temperature models.record models.networks models.parts models.keys models.files models.saved models.backbones models.checkpoint
 models.training models.features models.resemblance models.linear models.heads models.contest models.litert
 models.gradcam models.classify
-evaluation.flips evaluation.intervals evaluation.label_tests evaluation.group_answers evaluation.metrics evaluation.conformal evaluation.strangers
+evaluation.flips evaluation.intervals evaluation.label_tests evaluation.group_answers evaluation.parents evaluation.metrics evaluation.conformal evaluation.strangers
 evaluation.wording evaluation.model_selection evaluation.answers
 evaluation.verdict evaluation.figures evaluation.mistakes evaluation.display evaluation.galleries evaluation.audit evaluation.model_page
 evaluation.card evaluation.review evaluation.report

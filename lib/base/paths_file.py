@@ -11,7 +11,7 @@ from lib.base.parameters import suggest
 
 REQUIRED = ("train", "results", "scratch")
 KEYS = """train results scratch train_labels corrections validation test test_labels multi_labels
-cluster""".split()
+parents cluster""".split()
 KAGGLE = "kaggle:"
 # Of an archive: https, or http of this machine. What Google Drive shares is a page.
 ADDRESS = re.compile(

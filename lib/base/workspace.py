@@ -42,6 +42,8 @@ class Workspace:
     test_labels: Path | None = None
     # CSV file of pictures with several labels.
     multi_labels: Path | None = None
+    # CSV file class,parent.
+    parents: Path | None = None
     # Address of a Dask scheduler, or local:N.
     cluster: str | None = None
 

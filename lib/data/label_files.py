@@ -1,6 +1,6 @@
 """Files of labels, as people write them: read, matched with the pictures that are there, and applied."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -23,12 +23,12 @@ COLUMNS = ["file", "label", "part", "group"]
 NO_GROUP = "na n/a nan none null -1".split()
 
 
-def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.DataFrame:
+def read_labels(path: Path, needed: Sequence[str] = ("file", "label")) -> pd.DataFrame:
     """Read a CSV file of labels, divided by commas, semicolons or tabs: all columns with a name, as text.
 
-    The usual columns have our names, see HEADERS. Capitals there mean nothing, nor do rows without a
-    file and groups called NA, nan, none, null or -1. Groups that differ in capitals, or as 1 and 1.0,
-    are one. Other cells than names of files are written as they look, see `names.clean`.
+    The usual columns have our names, see HEADERS. Capitals there mean nothing, nor do rows without the
+    first that is `needed` and groups called NA, nan, none, null or -1. Groups that differ in capitals,
+    or as 1 and 1.0, are one. Other cells than names of files are written as they look, see `names.clean`.
 
     Returns:
         A row for each file, with the line of the CSV file as index.
@@ -51,8 +51,8 @@ def read_labels(path: Path, needed: Iterable[str] = ("file", "label")) -> pd.Dat
             f"{path} needs columns {', '.join(needed)}, each once: {', '.join(names)}"
         )
     rows = cells[1:][given.index].rename(columns=given)
-    rows = rows[rows.file != ""]
-    rows = rows.map(clean).assign(file=rows.file)
+    rows = rows[rows[needed[0]] != ""]
+    rows = rows.map(clean).assign(**rows.filter(["file"]))
     if "group" in rows:
         groups = fold(rows.group)
         rows = rows.assign(group=groups.mask(groups.isin(NO_GROUP), ""))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import compress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from lib.base.workspace import Workspace
 from lib.evaluation import intervals, metrics
 from lib.evaluation.intervals import Pair
 from lib.evaluation.metrics import Score
-from lib.models.record import Record, remove_predictions, update_record
+from lib.evaluation.parents import order_classes
+from lib.models.record import Record, update_record
 
 
 @dataclass(eq=False)
@@ -48,6 +50,12 @@ class Predictions:
         self.correct = self.y_pred == self.y_true
         self.confidence = np.array([answers.max(axis=1) for answers in self.y_prob])
 
+    @property
+    def by_parent(self) -> list[str]:
+        """The classes, those of one parent beside one another."""
+        record = self.models[self.labels[0]]
+        return order_classes(record.class_names, record.parents)
+
     def list_mistakes(self, label: str) -> np.ndarray:
         """Return the positions of the pictures that a model gets wrong, the surest answers first."""
         model = self.labels.index(label)
@@ -65,16 +73,13 @@ class Predictions:
     @cached_property
     def scores(self) -> dict[str, Score]:
         """The score of each model."""
-        scores = {}
-        for label, y_prob in zip(self.labels, self.y_prob):
-            scores[label] = metrics.evaluate(
-                self.y_true,
-                y_prob,
-                self.models[label],
-                self.groups,
-                compared=self.runs.configuration.nunique(),
+        compared = self.runs.configuration.nunique()
+        return {
+            label: metrics.evaluate(
+                self.y_true, y_prob, self.models[label], self.groups, compared
             )
-        return scores
+            for label, y_prob in zip(self.labels, self.y_prob)
+        }
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -154,17 +159,20 @@ class Predictions:
 def save_scores(ws: Workspace, predictions: Predictions) -> None:
     """Write every answer and score, and tables of them, in place of those of an earlier run.
 
-    Raises:
-        ValueError: a table of answers has other columns than were written.
+    The answers of models that are left out go, too.
     """
-    _remove_answers(ws)
+    for path in ws.results.glob("models/*.json"):
+        (ws.results / f"predictions/{path.stem}.csv").unlink(missing_ok=True)
+    names = predictions.class_names
     scores = {}
     for index, (label, score) in enumerate(predictions.scores.items()):
         record = predictions.models[label]
         scores[record.name] = score.to_dict()
         update_record(ws, record, temperature=score.temperature)
-        table = _list_answers(predictions, index)
-        ws.save_table(table, f"predictions/{record.name}.csv")
+        table = pd.DataFrame({"file": predictions.files, "label": predictions.truth})
+        table["predicted"] = names[predictions.y_pred[index]]
+        y_prob = pd.DataFrame(predictions.y_prob[index], columns=names)
+        ws.save_table(table.join(y_prob), f"predictions/{record.name}.csv")
     ws.save_json(scores, "metrics.json")
     columns = [field.name for field in fields(Pair)]
     pairs = pd.DataFrame(predictions.pairs, columns=columns)
@@ -175,22 +183,16 @@ def save_scores(ws: Workspace, predictions: Predictions) -> None:
 
 def read_scores(ws: Workspace) -> dict[str, Score]:
     """Read metrics.json: the score of each model, by the name of its file."""
-    scores = read_json(ws.existing("metrics.json", made_by="08_evaluation"))
-    return {name: Score(**score) for name, score in scores.items()}
+    path = ws.existing("metrics.json", made_by="08_evaluation")
+    scores = read_json(path)
+    return {name: restore(Score, score, path) for name, score in scores.items()}
 
 
-def _remove_answers(ws):
-    """Remove the answers of an earlier run, of models that are left out, too."""
-    for path in ws.results.glob("models/*.json"):
-        if not remove_predictions(ws, path.stem):
-            raise ValueError(
-                f"predictions/{path.stem}.csv has other columns than 08 wrote: move it out of {ws.results}."
-            )
-
-
-def _list_answers(predictions, index):
-    names = predictions.class_names
-    table = pd.DataFrame({"file": predictions.files, "label": predictions.truth})
-    table["predicted"] = names[predictions.y_pred[index]]
-    y_prob = pd.DataFrame(predictions.y_prob[index], columns=names)
-    return pd.concat([table, y_prob], axis=1)
+def restore(kind: type, facts: dict, path: Path) -> object:
+    """Make a dataclass of what 08 has written; a ValueError where an earlier version of it has."""
+    try:
+        return kind(**facts)
+    except TypeError:
+        raise ValueError(
+            f"{path} is of an earlier version of the project: run 08_evaluation again."
+        )

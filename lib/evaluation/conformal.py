@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from lib.evaluation.parents import find_parent
 from lib.models.record import AnswerSets
 
 
@@ -43,17 +44,28 @@ def build_prediction_sets(y_prob: np.ndarray, limit: float | None) -> np.ndarray
 
 
 def set_columns(
-    y_prob: np.ndarray, class_names: Sequence[str], limit: float | None
+    y_prob: np.ndarray,
+    class_names: Sequence[str],
+    limit: float | None,
+    parents: dict,
 ) -> dict[str, list]:
-    """Return sets as columns: set, JSON lists, the most probable class first; and set_size."""
+    """Return sets as columns.
+
+    Returns:
+        set, JSON lists, the most probable class first; set_size; and, of classes with parents,
+        parent, the lowest that holds the whole set, or "".
+    """
     sizes = build_prediction_sets(y_prob, limit).sum(axis=1).tolist()
     order = np.argsort(-y_prob, axis=1, kind="stable")
     names = np.array(class_names)
     texts = []
+    glosses = []
     for ranked, size in zip(order, sizes):
         held = names[ranked[:size]].tolist()
         texts.append(json.dumps(held, ensure_ascii=False))
-    return {"set": texts, "set_size": sizes}
+        glosses.append(find_parent(held, parents))
+    columns = {"set": texts, "set_size": sizes}
+    return columns | {"parent": glosses} if parents else columns
 
 
 def describe_sets(kept: AnswerSets) -> str:

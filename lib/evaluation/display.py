@@ -124,6 +124,7 @@ def open_template(name: str) -> jinja2.Template:
         text=escape_text,
         number=wording.format_number,
         encode=encode,
+        embed=embed,
         embed_picture=embed_picture,
     )
     environment.globals.update(vars(wording), hash_text=hash_text)
@@ -132,7 +133,8 @@ def open_template(name: str) -> jinja2.Template:
 
 def save_page(ws: Workspace, name: str, **content: object) -> str:
     """Write a page of the results from its template; return a line on how large it is."""
-    text = open_template(f"{name}.jinja").render(content, set=find_set(ws))
+    facts = {"set": find_set(ws), "results": ws.results}
+    text = open_template(f"{name}.jinja").render(content, **facts)
     path = ws.file(name)
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")

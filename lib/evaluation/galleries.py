@@ -1,6 +1,7 @@
 """Pictures with captions, as HTML tables that fit any width."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import chain, zip_longest
 
 import matplotlib.pyplot as plt
@@ -9,8 +10,9 @@ from PIL import Image
 
 from lib.evaluation.display import encode, open_template
 from lib.evaluation.figures import MAX_ROWS
+from lib.evaluation.mistakes import Kind
 
-THUMBNAIL = 112  # pixels of its sides
+THUMBNAIL = 144  # pixels of its longer side
 # Of a heatmap in each direction: a coarser one can't tell a thing from its background.
 MIN_PLACES = 6
 # Lines below the pictures of each heading.
@@ -43,19 +45,37 @@ def picture_grid(
     return open_template("gallery.html.jinja").render(title=title, rows=shown)
 
 
-def thumbnails(mistakes: dict[str, list], pictures: Sequence[np.ndarray]) -> str:
-    """Return a style sheet of the pictures that `mistakes.find_mistakes` shows, each once.
+@dataclass(frozen=True)
+class Unsqueezed:
+    """Squares that models see, in the shape that their files have.
+
+    Attributes:
+        squares: uint8 (n, side, side, 3), a `Selection` of them.
+        shapes: int (n, 2), width and height of the files.
+    """
+
+    squares: Sequence[np.ndarray]
+    shapes: np.ndarray
+
+    def __getitem__(self, chosen: Sequence[int]) -> list[np.ndarray]:
+        """Return the pictures at some positions, their longer side as long as that of the squares."""
+        pictures = []
+        for square, shape in zip(self.squares[chosen], self.shapes[chosen]):
+            sides = np.maximum(shape * len(square) // shape.max(), 1)
+            pictures.append(np.asarray(Image.fromarray(square).resize(sides)))
+        return pictures
+
+
+def thumbnails(mistakes: list[Kind], pictures: Unsqueezed) -> str:
+    """Return a style sheet of the pictures that `mistakes.find_mistakes` shows.
 
     The picture at position k of `pictures` is the background of the class pk.
     """
-    shown = set()
-    for kind in chain(*mistakes.values()):
-        shown.update(kind.shown)
     rules = []
-    for number in sorted(shown):
+    for number in chain.from_iterable(kind.shown for kind in mistakes):
         picture = Image.fromarray(pictures[[number]][0])
-        small = encode(picture.resize((THUMBNAIL, THUMBNAIL)))
-        rules.append(f".p{number}{{background-image:url({small})}}")
+        picture.thumbnail((THUMBNAIL, THUMBNAIL))
+        rules.append(f".p{number}{{background-image:url({encode(picture)})}}")
     return f"<style>{''.join(rules)}</style>"
 
 

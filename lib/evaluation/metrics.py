@@ -64,6 +64,7 @@ class Score:
     groups: int | None = None
     by_group: float | None = None
     by_picture: float | None = None
+    parents: dict | None = None  # `_score_parents`; None of classes without
     compared: int = 1  # configurations, of which this may be the best
 
     @property
@@ -118,6 +119,7 @@ def evaluate(
         **_score_classes(y_true, order[:, 0], record.class_names, groups),
         **_score_probabilities(y_true, y_prob, correct),
         **_judge_probabilities(y_true, y_prob, correct, groups, record),
+        parents=_score_parents(y_true, order[:, 0], record, groups),
         compared=compared,
     )
 
@@ -147,6 +149,20 @@ def _score_classes(y_true, y_pred, class_names, groups):
     }
 
 
+def _score_parents(y_true, y_pred, record, groups):
+    """Score the parents of answers, where a class without one stands alone."""
+    if not record.parents:
+        return None
+    parents = pd.Series(record.class_names).replace(record.parents).to_numpy()
+    is_right = parents[y_true] == parents[y_pred]
+    return {
+        "accuracy": float(is_right.mean()),
+        "interval": share_interval(is_right, groups),
+        "n": len(y_true),
+        "mistakes_within": int(is_right[y_true != y_pred].sum()),
+    }
+
+
 def _score_probabilities(y_true, y_prob, correct):
     confidence = y_prob.max(axis=1).astype(float)
     is_class = y_true[:, np.newaxis] == np.arange(y_prob.shape[1])
@@ -173,10 +189,9 @@ def _judge_probabilities(y_true, y_prob, correct, groups, record):
     judged = {"temperature": temperature}
     for when, answers in (("before", y_prob), ("after", scaled)):
         confidence = answers.max(axis=1).astype(float)
+        ece = expected_calibration_error(confidence[second], correct[second])
         judged[f"nll_{when}"] = measure_loss(y_true[second], answers[second])
-        judged[f"ece_{when}"] = expected_calibration_error(
-            confidence[second], correct[second]
-        )
+        judged[f"ece_{when}"] = ece
     is_judge = second | (temperature == 1)
     judged |= judge_confidence(
         confidence[is_judge], correct[is_judge], groups[is_judge]
@@ -185,10 +200,7 @@ def _judge_probabilities(y_true, y_prob, correct, groups, record):
 
 
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """Return the mean distance of probability and share that is right (Guo et al. 2017).
-
-    Answers, float (n,), are sorted into 15 bins of equal width; a bin counts by its answers.
-    """
+    """Return the mean distance of probability and share that is right in bins (Guo et al. 2017)."""
     table = pd.DataFrame({"confidence": confidence, "correct": correct})
     by_bin = table.groupby(np.ceil(confidence * BINS).clip(1, BINS))
     bins = by_bin.mean()
@@ -196,14 +208,10 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> f
     return float(np.average(gaps, weights=by_bin.size()))
 
 
-def split_halves(
-    y_true: np.ndarray, groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Divide pictures, but no group, into halves that have each class alike.
+def split_halves(y_true: np.ndarray, groups: np.ndarray) -> tuple:
+    """Divide pictures, but no group, into halves, two bool (n,), that have each class alike.
 
-    Returns:
-        Two bool (n,), the first and the second half. The first fits the temperature and
-        measures answer sets; the second judges the temperature and limits the sets.
+    The first fits the temperature and measures answer sets, the second judges it and limits them.
     """
     is_first = deal_folds(y_true, groups, 2, seed=0) == 0
     return is_first, ~is_first
@@ -224,18 +232,12 @@ def establish_temperature(
 def judge_confidence(
     confidence: np.ndarray, correct: np.ndarray, groups: np.ndarray
 ) -> dict[str, float]:
-    """Compare how often answers are right with how often they say to be.
-
-    Args:
-        confidence: float (n,), probabilities of the answers.
-        correct: bool (n,).
-        groups: int (n,), as in `intervals`.
+    """Compare how often answers are right, bool (n,), with how often they say to be, float (n,).
 
     Returns:
-        judged_n, how many pictures; judged_top1, the share that is right;
-        judged_confidence, the mean probability of the answers; and judged_z,
-        Σ(right - p) / √Σp(1 - p), which is standard normal where each answer is right as
-        often as it says (Spiegelhalter 1986); groups count by their effective sample size.
+        judged_n, pictures; judged_top1, their share that is right; judged_confidence, their mean
+        probability; and judged_z, Σ(right - p) / √Σp(1 - p), standard normal where each answer is
+        right as often as it says (Spiegelhalter 1986); groups count by their effective size.
     """
     n = len(correct)
     variance = np.maximum(np.sum(confidence * (1 - confidence)), TINY)

@@ -1,5 +1,6 @@
 """Kinds of mistakes, the cells of a confusion matrix, and the pictures behind them."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import pandas as pd
@@ -7,7 +8,7 @@ import pandas as pd
 from lib.evaluation.answers import Predictions
 
 MAX_OF_KIND = 6  # pictures of each kind of mistake
-MAX_PICTURES = 200  # different pictures of mistakes in all
+MAX_KINDS = 40  # that have pictures
 
 
 @dataclass(frozen=True)
@@ -20,24 +21,35 @@ class Kind:
     shown: dict[int, str]  # position to file of those that the model was surest of
 
 
-def find_mistakes(predictions: Predictions, labels: list[str]) -> dict[str, list[Kind]]:
-    """List each model's kinds of mistakes, the most frequent first, with pictures to show of each.
+@dataclass(frozen=True)
+class Confusion:
+    """The two classes that are taken for one another most often."""
 
-    These are `MAX_PICTURES` different ones in all at most, those of the first models before others.
-    """
-    mistakes = {}
-    seen = set()
-    for label in labels:
-        y_pred = predictions.y_pred[predictions.labels.index(label)]
-        table = pd.DataFrame({"true": predictions.y_true, "predicted": y_pred})
-        wrong = table.loc[predictions.list_mistakes(label)]
-        by_kind = wrong.groupby(["true", "predicted"])
-        mistakes[label] = []
-        for (true, predicted), rows in sorted(by_kind, key=lambda kind: -len(kind[1])):
-            chosen = rows.index[:MAX_OF_KIND].tolist()
-            if len(seen.union(chosen)) > MAX_PICTURES:
-                chosen = []
-            seen.update(chosen)
-            shown = {k: predictions.files[k] for k in chosen}
-            mistakes[label].append(Kind(true, predicted, len(rows), shown))
-    return mistakes
+    classes: list[int]  # their positions
+    pictures: int  # of both that are taken for the other one
+    mistakes: int  # of all classes
+
+
+def find_mistakes(predictions: Predictions, label: str) -> list[Kind]:
+    """List a model's kinds of mistakes, the most frequent first, with pictures to show of each."""
+    y_pred = predictions.y_pred[predictions.labels.index(label)]
+    table = pd.DataFrame({"true": predictions.y_true, "predicted": y_pred})
+    by_kind = table.loc[predictions.list_mistakes(label)].groupby(["true", "predicted"])
+    kinds = []
+    for (true, predicted), rows in sorted(by_kind, key=lambda kind: -len(kind[1])):
+        count = MAX_OF_KIND if len(kinds) < MAX_KINDS else 0
+        shown = {k: predictions.files[k] for k in rows.index[:count]}
+        kinds.append(Kind(true, predicted, len(rows), shown))
+    return kinds
+
+
+def find_confused(kinds: list[Kind]) -> Confusion | None:
+    """Find the two classes between which most mistakes are; None where others have as many, or one."""
+    pictures = Counter()
+    for kind in kinds:
+        pictures[frozenset([kind.true, kind.predicted])] += kind.pictures
+    most, next_most, *_ = sorted([1, 1, *pictures.values()], reverse=True)
+    if most == next_most:
+        return None
+    pair = max(pictures, key=pictures.get)
+    return Confusion(sorted(pair), most, pictures.total())

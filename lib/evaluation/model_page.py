@@ -57,7 +57,7 @@ def write_page(
         runtime = fetch_runtime(ws.scratch / "downloads")
     except OSError as error:
         return f"{NO_PAGE}: {error}"
-    size = save_page(
+    return save_page(
         ws,
         "model.html",
         record=record,
@@ -69,7 +69,6 @@ def write_page(
         model=_pack((ws.results / f"models/{record.name}.tflite").read_bytes()),
         runtime=runtime,
     )
-    return f"{size}, with {len(examples)} pictures to try"
 
 
 def compare_file(name: str, y_prob: np.ndarray, file_prob: np.ndarray) -> str:

@@ -2,20 +2,21 @@
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pandas as pd
 
 from lib.base.paths_file import read_json
 from lib.base.storage import atomic_write
-from lib.base.workspace import MINE, Workspace, read_table
+from lib.base.workspace import Workspace, read_table
 from lib.data import sources
 from lib.data.label_files import read_corrections
 from lib.data.series import describe_series
 from lib.data.split import find_set, identify_set, read_split
-from lib.evaluation.answers import Predictions
-from lib.evaluation.display import embed, find_page_model, save_page, show_part
-from lib.evaluation.mistakes import Kind, find_mistakes
+from lib.evaluation.answers import Predictions, restore
+from lib.evaluation.display import find_page_model, save_page, show_part
+from lib.evaluation.mistakes import Confusion, Kind, find_confused, find_mistakes
 from lib.evaluation.model_selection import summarize_curve
 from lib.evaluation.verdict import Verdict, find_answer, read_without_looking
 
@@ -28,18 +29,14 @@ class Answer(Verdict):
     """What the answer box and the next steps say, which is the content of answer.json."""
 
     demo: bool
-    # Commands of next steps; the one of the audit is "" where it was done.
-    beyond: str
-    seeds: str
-    audit: str
-    hand_over: str
+    is_audited: bool  # whether 07 has run
     is_quick: bool  # whether only models of 05 are compared
     # Counts of pictures: that no model recognises, whose label 07 doubts, that a person corrected.
     suspects: int
     doubtful: int
     corrected: int
     contest: bool  # whether 05 has compared networks on this set
-    rise: dict  # `model_selection.summarize_curve` of this set, where accuracy rises
+    curve: dict  # `model_selection.summarize_curve` of this set
     runs: int  # trainings of a configuration, at most
     series: str  # `series.describe_series`
     set: str  # `split.identify_set`
@@ -54,13 +51,16 @@ class Report:
 
     answer: Answer
     predictions: Predictions
-    best_first: list[
-        str
-    ]  # labels of first trainings, that of the answer before all others
-    mistakes: dict[str, list[Kind]]
+    # Labels of first trainings, that of the answer before all others.
+    best_first: list[str]
+    # Of the model of the answer.
+    mistakes: list[Kind]
+    confused: Confusion | None
     costs: pd.DataFrame  # comparison.csv by the label of the model
     pictures: int  # of both parts
     page: str  # the model of model.html: `display.find_page_model`
+    name: str  # of the folder or archive of the pictures
+    date: date
 
 
 def gather_report(
@@ -81,14 +81,19 @@ def gather_report(
         first.labels,
         key=lambda label: (label != answer.label, -predictions.scores[label].top1),
     )
+    mistakes = find_mistakes(first, answer.label)
+    train = Path(ws.train)
     return Report(
         answer=answer,
         predictions=predictions,
         best_first=best_first,
-        mistakes=find_mistakes(first, best_first),
+        mistakes=mistakes,
+        confused=find_confused(mistakes),
         costs=comparison.set_index("model"),
         pictures=len(read_split(ws)),
         page=find_page_model(ws),
+        name=train.parent.name if train.name == "train" else train.name,
+        date=date.today(),
     )
 
 
@@ -97,25 +102,18 @@ def describe_answer(ws: Workspace, predictions: Predictions) -> Answer:
     rows = read_split(ws)
     verdict = find_answer(predictions, read_without_looking(ws))
     record = predictions.models[verdict.label]
-    # A page may be passed on, so no command names a folder.
-    command = "make demo" if ws.is_demo else f"make run PATHS={MINE}"
     set_hash = identify_set(rows)
-    is_audited = (ws.results / "label_audit.csv").exists()
     audit = _read_audit(ws, rows)
-    curve = summarize_curve(_read_of_set(ws, "pictures_needed.csv", set_hash))
     return Answer(
         **vars(verdict),
         demo=ws.is_demo,
-        beyond=f"{command} BEYOND=1 ARGUMENTS=--as-before",
-        seeds=f"{command} ARGUMENTS='--seeds 5 --as-before'",
-        audit="" if is_audited else f"{command} ARGUMENTS='--only 7 8 --as-before'",
-        hand_over=f"{command} ARGUMENTS='--only 10 --as-before'",
+        is_audited=(ws.results / "label_audit.csv").exists(),
         is_quick={one.kind for one in predictions.models.values()} == {"linear"},
         suspects=len(predictions.list_suspects()),
         doubtful=_count_doubtful(predictions, audit),
         corrected=_count_corrected(ws, predictions),
         contest=not _read_of_set(ws, "contest.csv", set_hash).empty,
-        rise=curve if curve and curve["is_rising"] else {},
+        curve=summarize_curve(_read_of_set(ws, "pictures_needed.csv", set_hash)),
         runs=int(predictions.configurations.runs.max()),
         series=describe_series(rows),
         set=record.split_hash,
@@ -185,7 +183,7 @@ def read_answer(ws: Workspace) -> Answer:
         FileNotFoundError, ValueError: it is missing, or of another set.
     """
     path = ws.existing("answer.json", made_by="08_evaluation")
-    answer = Answer(**read_json(path))
+    answer = restore(Answer, read_json(path), path)
     if answer.set != find_set(ws):
         raise ValueError(f"{path} is of an earlier split: run 08_evaluation again.")
     return answer
@@ -194,12 +192,7 @@ def read_answer(ws: Workspace) -> Answer:
 def write_report(ws: Workspace, report: Report) -> Path:
     """Write report.html and answer.json; figures are those of `figures/`."""
     ws.save_json(vars(report.answer), "answer.json")
-
-    def figure(file: str, label: str = "") -> str:
-        path = ws.results / "figures" / file
-        return embed(path, label) if path.exists() else ""
-
-    save_page(ws, "report.html", report=report, figure=figure)
+    save_page(ws, "report.html", report=report)
     return ws.results / "report.html"
 
 

@@ -22,19 +22,23 @@ def format_number(value: float, digits: int = 3, sign: str = "-") -> str:
     return f"{value * (1 + 1e-12):{sign}z.{digits}f}".replace("-", "−")
 
 
-def format_percent(*shares: float) -> str:
-    """Format a share in per cent, or the range of two: "89 %", "87 to 99.6 %".
+def format_percent(share: float) -> str:
+    """Format a share in per cent: "89 %".
 
-    Below 5 and above 95 it has one decimal; only 0 is written as 0, and only 1 as 100. No
+    Below 1 and above 99 it has one decimal; only 0 is written as 0, and only 1 as 100. No
     line divides it.
     """
-    texts = [_format_share(share) for share in shares]
-    text = " to ".join(dict.fromkeys(texts)) + " %"
+    return f"{_format_share(share)}\N{NO-BREAK SPACE}%"
+
+
+def format_bounds(low: float, high: float) -> str:
+    """Format an interval of shares in per cent, which stands behind one: "80 to 94"."""
+    text = f"{_format_share(low)} to {_format_share(high)}"
     return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _format_share(share):
-    if share in (0, 1) or 0.05 <= share <= 0.95:
+    if share in (0, 1) or 0.01 <= share <= 0.99:
         return f"{100 * share:.0f}"
     return f"{np.clip(100 * share, 0.1, 99.9):.1f}"
 
@@ -61,9 +65,9 @@ def format_count(share: float, n: int) -> str:
 def format_right(is_right: np.ndarray, groups: np.ndarray) -> str:
     """Format how many pictures are right, bool (n,), with the interval of `share_interval`.
 
-    "54 of 60 are right (90 %, 95 % interval 80 to 95 %)"
+    "90 % right (80 to 95), 54 of 60"
     """
     share = sum(is_right) / max(len(is_right), 1)
-    bounds = format_percent(*share_interval(is_right, groups))
+    bounds = format_bounds(*share_interval(is_right, groups))
     right = format_count(share, len(is_right))
-    return f"{right} are right ({format_percent(share)}, 95 % interval {bounds})"
+    return f"{format_percent(share)} right ({bounds}), {right}"

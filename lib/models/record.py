@@ -62,6 +62,8 @@ class Record:
     calibrated_on: str = ""  # "" for validation pictures
     candidates: list[dict] = field(default_factory=list)  # of the contest that it won
     answer_sets: AnswerSets = AnswerSets()
+    # Of classes and parents, as 08 has read them: `parents.read_parents`.
+    parents: dict = field(default_factory=dict)
     # Of a model of several labels: the probability from which it names each, its scores, and why it
     # has no file for phones.
     thresholds: dict = field(default_factory=dict)

@@ -12,7 +12,7 @@ from sklearn.metrics import cohen_kappa_score
 from lib.data import labels
 from lib.evaluation import audit
 from lib.evaluation.metrics import share_interval
-from lib.evaluation.wording import format_percent
+from lib.evaluation.wording import format_bounds
 
 EVERY = np.arange(220)
 
@@ -91,7 +91,7 @@ def test_labels_of_two_people_are_compared_where_both_gave_one(tmp_path, capsys)
         label=["cat"] * 20 + ["dog"] * 5 + ["cat"] * 10 + ["dog"] * 5
     )
     second.to_csv(tmp_path / "second.csv", index=False)
-    tools = [cohen_kappa_score, display, format_percent, share_interval]
+    tools = [cohen_kappa_score, display, format_bounds, share_interval]
     names = {tool.__name__: tool for tool in tools}
     names |= {"labels": labels, "Path": Path, "table": table}
     names["SECOND_LABELS"] = str(tmp_path / "second.csv")

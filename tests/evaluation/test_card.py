@@ -10,6 +10,7 @@ import yaml
 from nbconvert.filters import markdown2html
 
 from lib.evaluation import card, metrics
+from lib.evaluation.wording import format_bounds, format_percent
 from lib.models.record import AnswerSets, Record
 
 CLASSES = [
@@ -149,6 +150,20 @@ def test_most_frequent_mistakes_are_counted(write):
 
     cells = list_cells(text.split("## Most frequent mistakes")[1])
     assert cells == [CLASSES[0], CLASSES[1], "5", CLASSES[3], CLASSES[0], "2"]
+
+
+def test_card_says_how_often_the_parent_is_right_and_how_many_mistakes_stay_within(
+    write,
+):
+    _, text, score = write(parents={"007": "number", "null": "number"})
+
+    right = format_percent(score.parents["accuracy"])
+    bounds = format_bounds(*score.parents["interval"])
+    within = score.parents["mistakes_within"]
+    mistakes = round(60 * (1 - score.top1))
+    said = f"Parents: {right} right ({bounds}); {within} of {mistakes} mistakes stay"
+    assert said in find_section(text, "Scores")
+    assert within > 0
 
 
 def test_text_says_on_which_network_a_model_is_built_and_whether_pictures_were_changed(

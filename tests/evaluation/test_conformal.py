@@ -64,8 +64,9 @@ def test_sets_hold_the_truth_as_often_as_asked():
 def test_sets_are_written_as_lists_that_any_reader_takes_apart():
     names = ["a", 'b; "c"', "Ünï, <d>"]
 
-    columns = conformal.set_columns(np.float32([[0.2, 0.3, 0.5]]), names, 0.25)
+    columns = conformal.set_columns(np.float32([[0.2, 0.3, 0.5]]), names, 0.25, {})
 
+    assert list(columns) == ["set", "set_size"]
     assert columns["set_size"] == [2]
     (text,) = columns["set"]
     assert json.loads(text) == ["Ünï, <d>", 'b; "c"']

@@ -80,6 +80,24 @@ def test_every_interval_is_wilsons_of_as_many_pictures_as_the_groups_are_worth()
     assert score.per_class_interval["bird"] == wilson_interval(119 / 120, n_of_birds)
 
 
+def test_answer_of_the_right_parent_is_a_mistake_within_it():
+    # Ten bursts of two: six are right, three in another class of the same parent.
+    groups = np.repeat(np.arange(10), 2)
+    y_true = np.repeat([0, 1, 2, 3, 0, 1, 0, 1, 2, 3], 2)
+    y_pred = np.repeat([0, 1, 2, 3, 0, 1, 1, 0, 1, 2], 2)
+    parents = {"bird": "Vertebrata", "frog": "Vertebrata"}
+    parents |= {"newt": "Vertebrata", "Vertebrata": "Animalia"}
+
+    score = judge(y_true, np.eye(4)[y_pred], groups, parents=parents)
+
+    assert score.parents == {
+        "accuracy": 0.9,
+        "interval": pytest.approx(wilson_interval(0.9, 10)),
+        "n": 20,
+        "mistakes_within": 6,
+    }
+
+
 def test_calibration_error_equals_the_mean_gap_over_fifteen_bins():
     rng = np.random.default_rng(0)
     confidence = rng.random(203)

@@ -82,7 +82,7 @@ def handed(tmp_path_factory, drawn):
     model = build_model()
     litert.export_litert(model, ws.file("models", "small.tflite"))
     line = write_page(ws, examples=[drawn[6], drawn[-1]])
-    assert re.fullmatch(r"model.html: \d\.\d MB, with 2 pictures to try", line)
+    assert re.fullmatch(r"model.html: \d\.\d MB", line)
     return ws, model
 
 
@@ -190,7 +190,10 @@ def save_model(ws, model, known):
     model.save(path)
     file_hash = saved.hash_file(path, CLASSES)
     np.savez(path.with_suffix(".npz"), model=file_hash, **known)
-    return path, update_record(ws, RECORD, file_hash=file_hash, temperature=0.2)
+    # The first class stands alone.
+    parents = {CLASSES[1]: "constructor", "constructor": "<b>", CLASSES[2]: "<b>"}
+    facts = {"file_hash": file_hash, "temperature": 0.2, "parents": parents}
+    return path, update_record(ws, RECORD, **facts)
 
 
 def test_saved_table_is_that_of_predict_and_strangers_are_counted_first(
@@ -215,7 +218,7 @@ def test_saved_table_is_that_of_predict_and_strangers_are_counted_first(
 
     assert list(table) == list(expected)
     assert list(table.file) == [file.name for file in drawn]
-    words = ["label", "index", "set", "set_size", "note"]
+    words = ["label", "index", "set", "set_size", "parent", "note"]
     # At a limit weights of half the size may say otherwise.
     assert (table[words] == expected[words]).all(axis=1).mean() > 0.8
     numbers = ["probability", "distance"]
@@ -225,6 +228,10 @@ def test_saved_table_is_that_of_predict_and_strangers_are_counted_first(
     # No set, of a promise for pictures that it knows, stands beside a stranger.
     assert list(shown.note) == list(table.note)
     assert list(shown.set == "") == list(table.note != "")
+    # Behind a set stands the lowest parent that holds it all.
+    assert {"", "<b>", "constructor"} == set(table.parent)
+    is_glossed = [text.endswith(f" ({p})") for text, p in zip(shown.set, table.parent)]
+    assert is_glossed == list(table.parent != "")
 
 
 def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path):
@@ -541,7 +548,7 @@ def test_newest_answer_is_announced(stranger):
 
 
 def test_shares_are_written_as_lib_writes_them(opened):
-    shares = [0, 1, 0.0004, 0.049, 0.05, 0.5123, 0.95, 0.9504, 0.9999]
+    shares = [0, 1, 0.0004, 0.0099, 0.01, 0.5123, 0.99, 0.9904, 0.9999]
 
     shown = opened.evaluate("shares => shares.map(writePercent)", shares)
 

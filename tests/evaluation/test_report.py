@@ -111,7 +111,10 @@ def ran(tmp_path_factory, draw_classes, prepare_set):
         root / "scratch",
         test=root / "test",
         test_labels=root / "labels.csv",
+        parents=root / "parents.csv",
     )
+    parents = pd.DataFrame({"class": CLASSES, "parent": ["<b>", "<b>"]})
+    write_table(parents, ws.parents)
     draw_test(ws, draw_classes)
     listed = prepare_set(ws, [16])
     # The file with the hostile name is a validation picture, so galleries show it.
@@ -219,8 +222,19 @@ def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
         "Note: pictures of train equal or look like 1 of them, such as 0.png" in printed
     )
     for page in (text, (ws.results / "models/one_class.md").read_text("utf-8")):
-        said = "chose nothing[:,](</strong>)? 4 of 7 are right"
-        assert re.search(said, page)
+        said = page.replace("\xa0", " ").replace("</strong>", "")
+        assert "chose nothing: 57 % right (25 to 84), 4 of 7" in said
+
+
+def test_parents_of_the_paths_file_are_scored_and_kept_beside_the_model(judged, text):
+    record = read_record(judged.results / "models/wrong.json")
+    score = read_scores(judged)["wrong"].parents
+
+    assert record.parents == dict.fromkeys(CLASSES, "<b>")
+    # It takes each class for the other one.
+    assert score["accuracy"] == 1
+    assert score["mistakes_within"] == 12
+    assert "; 6 of 6 mistakes stay within one parent." in text
 
 
 def test_report_answers_first(text):
@@ -228,14 +242,15 @@ def test_report_answers_first(text):
     assert re.findall("<(?:title|h1)>([^<]*)", text) == [title, title]
     sections = re.findall('<h2 id="([^"]*)', text)
     assert sections[:3] == ["verdict", "next", "models"]
-    assert text.index('class="plot"') < text.index('id="next"')
+    assert text.index('class="tile first"') < text.index('id="verdict"')
+    assert text.index('class="chart"') < text.index('id="next"')
 
 
 def test_report_figure_and_card_say_what_files_tell_without_looking(judged):
     words = {
-        "report.html": "Size, light and sharpness of the files alone: 0.394.",
+        "report.html": "size, light and sharpness of the files alone: 39&#160;%",
         "models/one_class.md": "size, light and sharpness of the files alone 0.3941",
-        "figures/accuracy.svg": "size, light and sharpness alone",
+        "figures/accuracy.html": "size, light and sharpness of the files alone",
     }
     for name, said in words.items():
         assert said in (judged.results / name).read_text(encoding="utf-8")
@@ -253,6 +268,19 @@ def test_pages_and_answer_of_another_split_are_known(judged, tmp_path):
     assert display.find_page_model(ws) == ""
     with pytest.raises(ValueError, match="answer.json is of an earlier split: run 08"):
         report.read_answer(ws)
+
+
+@pytest.mark.parametrize(
+    ("name", "read_kept"),
+    [("metrics.json", read_scores), ("answer.json", report.read_answer)],
+)
+def test_answer_and_scores_of_an_earlier_version_say_which_lesson_to_run(
+    ws, name, read_kept
+):
+    ws.save_json({"cnn": {"n": 3}}, name)
+
+    with pytest.raises(ValueError, match=f"{name} is of an earlier version.*run 08"):
+        read_kept(ws)
 
 
 def test_report_is_small_and_carries_names_only_as_text(text):
@@ -331,14 +359,20 @@ def test_models_stand_beside_the_number_of_corrected_validation_labels(prepared)
     assert "Labels corrected by hand: those of 2 of these pictures." in shown
 
 
-def test_commands_are_those_of_make_and_files_are_links_on_the_page_alone(prepared):
-    answer = describe(prepared, FOUR, cnn=WRONG, wide=WRONG).answer
+def test_files_are_links_on_the_page_alone_and_where_there_are_such(prepared):
+    y_prob = {"cnn": WRONG, "wide": WRONG}
+    answer = describe(prepared, FOUR, **y_prob).answer
+    shown = read("steps", answer)
+    prepared.save_table(pd.DataFrame(), "suspects.csv")
+    page = write_page(prepared, FOUR, **y_prob)
+    (prepared.results / "suspects.csv").unlink()
+    without = write_page(prepared, FOUR, **y_prob)
 
-    steps = read("steps", answer)
-
-    assert "<code>make run PATHS=drive_paths.json BEYOND=1" in steps
-    assert "<a" not in steps
-    assert '<a href="suspects.csv">' in read("steps", answer, linked=True)
+    assert "suspects.csv" in shown
+    assert "<a" not in shown
+    assert '<a href="suspects.csv">' in page
+    for link in re.findall('href="(?!#)(.*?)"', without):
+        assert (prepared.results / link).exists()
 
 
 @pytest.mark.parametrize(("count", "is_established"), [(24, False), (400, True)])
@@ -377,13 +411,52 @@ def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
     y_prob = np.stack([1 - sure, sure], axis=1)
     mistaken = gather([0, 0, 0, 1, 1], {"cnn": y_prob}, "ab")
 
-    first, second = mistakes.find_mistakes(mistaken, mistaken.labels)["cnn"]
+    first, second = mistakes.find_mistakes(mistaken, "cnn")
     page = write_page(prepared, [0, 0, 0, 1, 1], cnn=y_prob)
 
     surest = {1: "1.png", 0: "0.png"}
     assert first == mistakes.Kind(true=0, predicted=1, pictures=3, shown=surest)
     assert len(second.shown) == 2
-    assert "a taken for b (3), the surest 2" in re.sub("<.*?>", "", page)
+    text = re.sub("<.*?>", "", page)
+    assert "b → a (3), the surest 2" in text
+    assert "3 of 5 mistakes" not in text
+    assert "5 of 5 mistakes are between a and b" in text
+
+
+def test_classes_are_named_that_are_confused_most_often_where_others_are_less():
+    def find(*kinds):
+        return mistakes.find_confused([mistakes.Kind(*kind, {}) for kind in kinds])
+
+    # 18 of 43, in both directions.
+    kinds = [(0, 7, 10), (1, 7, 9), (7, 0, 8), (1, 2, 9), (3, 4, 7)]
+    assert find(*kinds) == mistakes.Confusion([0, 7], pictures=18, mistakes=43)
+    # One picture alone, or two pairs with as many, say nothing.
+    assert find((0, 7, 2), (1, 7, 2)) is None
+    assert find((0, 7, 1)) is None
+    assert find() is None
+
+
+@pytest.mark.parametrize("examples", [True, False])
+def test_page_knows_by_the_answers_whether_there_are_mistakes(prepared, examples):
+    page = write_page(prepared, FOUR, cnn=RIGHT if examples else WRONG)
+
+    assert ("cnn</bdi> makes no mistake" in page) == examples
+
+
+def test_matrix_shows_classes_of_one_parent_beside_one_another(prepared):
+    y_true = np.arange(9) % 3
+    page = describe(prepared, y_true, "abc", cnn=np.eye(3)[y_true.clip(max=1)])
+    record = page.predictions.models["cnn"]
+    page.predictions.models["cnn"] = replace(record, parents={"a": "x", "c": "x"})
+
+    shown = read("matrix", page)
+
+    names = re.findall('row"><bdi>(.)', shown)
+    assert names == ["b", "a", "c"]
+    # Three each of "a" and "b" are right, all of "c" are taken for "b".
+    cells = re.findall("<td[^>]*>(?:<a[^>]*>)?([^<]*)", shown)
+    assert cells == ["3", "", "", "", "3", "", "3", "", ""]
+    assert shown.count("data-parent") == 4
 
 
 @pytest.mark.parametrize(("classes", "is_listed"), [(40, False), (41, True)])
@@ -397,7 +470,7 @@ def test_above_forty_classes_mistakes_are_listed_in_place_of_a_matrix(
     page = write_page(prepared, y_true, names, cnn=y_prob)
 
     assert ("Table: confusion matrix" not in page) == is_listed
-    assert "<bdi>c07</bdi> taken for <bdi>c30</bdi> (2)" in page
+    assert "<bdi>c30</bdi> → <bdi>c07</bdi> (2)" in page
 
 
 @pytest.fixture
@@ -427,7 +500,7 @@ def test_tables_have_the_numbers_of_both_models(judged, tables):
         [CLASSES[1], "6", "0.000", "0.000 to 0.390", "0.000", "0.000"],
         [html.escape(HOSTILE), "6", "1.000", "0.610 to 1.000", "0.500", "0.667"],
     ]
-    matrix = [row[1:] for row in tables["confusion matrix of one_class"][1:]]
+    matrix = [row[1:] for row in tables["confusion matrix"][1:]]
     assert matrix == [["", "6"], ["", "6"]]
 
 
@@ -514,14 +587,21 @@ def read_make(command):
 
 
 def test_next_commands_are_options_of_the_chain(prepared):
-    found = describe_four(prepared)
+    found = replace(
+        describe_four(prepared, kind="linear"),
+        configuration={"mean": 0.5},
+        to_repeat=["cnn"],
+    )
+
+    commands = re.findall("<code>(make.*?)</code>", read("steps", found))
 
     paths = ["--paths", "drive_paths.json"]
-    before = "--as-before"
-    assert read_make(found.beyond) == ["--beyond", *paths, before]
-    assert read_make(found.seeds) == [*paths, "--seeds", "5", before]
-    assert read_make(found.audit) == [*paths, "--only", "7", "8", before]
-    assert read_make(found.hand_over) == [*paths, "--only", "10", before]
+    assert list(map(read_make, commands)) == [
+        ["--beyond", *paths, "--as-before"],
+        [*paths, "--only", "7", "8", "--as-before"],
+        [*paths, "--only", "10", "--as-before"],
+        [*paths, "--seeds", "5", "--as-before"],
+    ]
 
 
 @pytest.mark.parametrize(("kind", "is_told"), [("linear", True), ("network", False)])
@@ -550,7 +630,7 @@ def test_a_rising_learning_curve_and_a_contest_of_this_set_are_told(
 
     found = describe_four(prepared)
 
-    assert bool(found.rise) == found.contest == is_told
+    assert ("rose by" in read("steps", found)) == found.contest == is_told
 
 
 WIDE = {"width": 1280, "height": 900}
@@ -577,17 +657,17 @@ def test_report_fits_its_screen(opened, screen):
             && getComputedStyle(box).overflowX != "auto"; }).length"""
     assert opened.evaluate(overflow) == 0
     # The scores are seen without scrolling.
-    scores = opened.locator("#models ~ .scroll").first
+    scores = opened.locator("#models ~ .beside .scroll").first
     assert scores.evaluate("box => box.scrollWidth <= box.clientWidth")
     assert max(opened.locator(".plot").evaluate_all(RIGHTS)) < width
 
 
 def test_the_chosen_model_is_open_and_one_fold_has_the_others(opened):
-    (fold,) = opened.locator("details").all()
+    (fold,) = opened.locator("main > details").all()
 
     assert opened.locator("details[open]").count() == 0
     # The only other model made mistakes, too.
-    for part in ("#others", "#evidence", ".matrix"):
+    for part in ("#others", "#evidence"):
         assert fold.locator(part).count() == 1
     for name in opened.locator("nav a").all():
         assert opened.locator(name.get_attribute("href")).is_visible()
@@ -606,3 +686,35 @@ def test_a_click_on_a_matrix_shows_the_pictures_of_the_cell(opened):
 def test_report_serves_everybody(opened, screen):
     opened.set_viewport_size(screen)
     assert find_violations(opened) == ""
+
+
+def test_the_answer_is_on_the_first_screen_of_a_phone(opened):
+    opened.set_viewport_size(PHONE)
+
+    for part in (".tile.first", "#verdict + p"):
+        box = opened.locator(part).bounding_box()
+        assert box["y"] + box["height"] < PHONE["height"]
+
+
+def test_a_click_enlarges_a_picture_to_the_window_and_another_one_puts_it_back(opened):
+    picture = opened.locator(".gallery summary:visible").first
+    size = "one => [one.offsetWidth, one.offsetHeight]"
+    small = picture.evaluate(size)
+
+    picture.click()
+    large = picture.evaluate(size)
+    picture.click()
+
+    assert large == list(WIDE.values())
+    assert picture.evaluate(size) == small
+
+
+def test_classes_stay_in_sight_where_a_matrix_is_scrolled(opened):
+    opened.set_viewport_size({"width": 200, "height": 800})
+    matrix = opened.locator(".scroll:has(.matrix)")
+    matrix.evaluate("box => box.scrollTo(500, 0)")
+
+    name = matrix.locator("tbody th").first.bounding_box()
+
+    assert matrix.evaluate("box => box.scrollLeft") > 0
+    assert name["x"] >= matrix.bounding_box()["x"]

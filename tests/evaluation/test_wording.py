@@ -19,6 +19,7 @@ def test_p_value_is_rounded_down_and_crosses_no_level():
     [
         (0.8875, "89 %"),
         (1, "100 %"),
+        (0.957, "96 %"),
         (239 / 240, "99.6 %"),
         (0.9999, "99.9 %"),
         (0.0004, "0.1 %"),
@@ -28,9 +29,12 @@ def test_only_0_and_1_are_written_as_such(share, text):
     assert wording.format_percent(share) == text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
-def test_range_of_two_equal_shares_is_one_of_them():
-    assert wording.format_percent(0.8, 0.94).split() == ["80", "to", "94", "%"]
-    assert wording.format_percent(0.5, 0.5).split() == ["50", "%"]
+def test_pictures_that_are_right_are_a_share_with_its_interval_and_a_count():
+    is_right = np.arange(80) < 76
+
+    said = wording.format_right(is_right, np.arange(80))
+
+    assert said.replace("\N{NO-BREAK SPACE}", " ") == "95 % right (88 to 98), 76 of 80"
 
 
 def test_shares_are_written_as_counts_and_things_in_their_plural():

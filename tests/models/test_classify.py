@@ -19,7 +19,7 @@ from lib import predict
 from lib.base.workspace import read_table, write_table
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
-from lib.evaluation.wording import format_percent
+from lib.evaluation.wording import format_bounds, format_percent
 from lib.models import classify, saved
 
 CLASS_NAMES = ["007", "<img src=x onerror=alert(1)>", "NA"]
@@ -422,10 +422,10 @@ def test_answers_are_counted_by_labels_of_any_folder(
 
     right = is_right[:-4]
     low, high = binomtest(right.sum(), 32).proportion_ci(method="wilson")
-    said = f"labels: {right.sum()} of 32 are right ({format_percent(right.mean())}, "
-    said += f"95 % interval {format_percent(low, high)})"
+    share = format_percent(right.mean())
+    said = f"{share} right ({format_bounds(low, high)}), {right.sum()} of 32"
     shown = capfd.readouterr().err
-    assert said in shown
+    assert f"labels: {said}" in shown
     assert "of 4 pictures of other species 0 are marked" in shown
 
 
@@ -446,6 +446,25 @@ def test_where_some_classes_can_occur_alone_they_share_the_probability(
     assert list(table.label) == list(found.idxmax(axis=1))
     assert (table[["set", "set_size"]] == "").all(axis=None)
     assert "only 007, NA can occur here: sets promise nothing" in capfd.readouterr().err
+
+
+def test_parent_that_holds_a_whole_set_stands_beside_it(describe, pictures, ask):
+    parents = {"007": "number", "NA": "word", "word": "text", "number": "text"}
+    model = describe({"answer_sets": SETS, "parents": parents})
+
+    _, table = ask(model, [pictures])
+
+    assert list(table)[4:7] == ["set", "set_size", "parent"]
+    expected = {
+        frozenset(["007"]): "number",
+        frozenset(["NA"]): "word",
+        frozenset(["007", "NA"]): "text",
+    }
+    sets = table.set.map(json.loads).map(frozenset)
+    assert list(table.parent) == [expected.get(names, "") for names in sets]
+    assert table.parent.nunique() > 1
+    _, blank = ask(model, [pictures], "--classes=007,NA")
+    assert set(blank.parent) == {""}
 
 
 def test_pictures_are_copied_into_folders_by_answer(

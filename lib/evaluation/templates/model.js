@@ -70,7 +70,7 @@ const round = number => Number(number.toFixed(6));
 
 // As lib writes shares: only 0 is written as 0, and only 1 as 100.
 function writePercent(share) {
-  const isPlain = share === 0 || share === 1 || (share >= 0.05 && share <= 0.95);
+  const isPlain = share === 0 || share === 1 || (share >= 0.01 && share <= 0.99);
   const percent = isPlain ? (100 * share).toFixed(0) : Math.min(Math.max(100 * share, 0.1), 99.9).toFixed(1);
   return `${percent}\u00a0%`;
 }
@@ -81,6 +81,10 @@ function decideLabels(ranked) {
   const inOrder = named.toSorted((a, b) => a.index - b.index);
   return {labels: inOrder.map(one => one.name).join("|"), named, bars: ranked.slice(0, Math.max(BARS, named.length))};
 }
+
+// The parents of a class, the lowest first; the lowest that holds all classes of a set, "" where none does.
+const listParents = name => Object.hasOwn(about.parents, name) ? [about.parents[name], ...listParents(about.parents[name])] : [];
+const findParent = ([first, ...others]) => listParents(first).find(parent => others.every(name => listParents(name).includes(parent))) ?? "";
 
 function decide({probabilities, distance}) {
   const scaled = about.thresholds ? probabilities : scale(probabilities);
@@ -97,7 +101,7 @@ function decide({probabilities, distance}) {
   // The most probable class is in the set even where it is not probable enough.
   const held = ranked.filter((one, rank) => rank === 0 || one.probability >= about.limit).map(one => one.name);
   // As Python's json writes it.
-  return {...answer, held, set: `[${held.map(one => JSON.stringify(one)).join(", ")}]`, set_size: held.length};
+  return {...answer, held, set: `[${held.map(one => JSON.stringify(one)).join(", ")}]`, set_size: held.length, parent: findParent(held)};
 }
 
 const HEADS = {HEIC: /^.{4}ftyp(hei|hev|mif|msf)/s, TIFF: /^(II\*\0|MM\0\*)/};
@@ -146,18 +150,18 @@ function writeBar(one) {
   return make("li", {}, bar, ...writeShare(one));
 }
 
-function writeSet(names) {
+function writeSet(names, parent) {
   const inside = names.length === about.class_names.length ? ["any class"] : names.flatMap(name => [", ", isolate(name)]).slice(1);
-  return make("p", {className: "set"}, "Set: ", ...inside);
+  return make("p", {className: "set"}, "Set: ", ...inside, ...parent ? [" (", isolate(parent), ")"] : []);
 }
 
 // The warning goes before the answer.
-function tell({note, problem, named, bars, held}) {
+function tell({note, problem, named, bars, held, parent}) {
   const texts = Object.entries({note, problem}).filter(([, text]) => text);
   const classes = named?.map(one => make("p", {className: "class"}, ...writeShare(one))) ?? [];
   if (named?.length === 0) classes.push(make("p", {className: "class"}, "none of its labels"));
   const list = bars ? [make("ol", {className: "bars"}, ...bars.map(writeBar))] : [];
-  return [...texts.map(([kind, text]) => make("p", {className: kind}, text)), ...classes, ...list, ...held ? [writeSet(held)] : []];
+  return [...texts.map(([kind, text]) => make("p", {className: kind}, text)), ...classes, ...list, ...held ? [writeSet(held, parent)] : []];
 }
 
 // The answer before becomes a row, whose picture is small: the large one is kept by nothing.
@@ -215,7 +219,7 @@ function fail(error) {
 
 // The table of lib.predict, which says of a model of several labels alone why a picture has no answer.
 function saveAnswers() {
-  const ofOne = ["label", "index", "probability", "set", "set_size", "distance", "note"];
+  const ofOne = ["label", "index", "probability", "set", "set_size", ...Object.keys(about.parents).length ? ["parent"] : [], "distance", "note"];
   const columns = ["file", ...about.thresholds ? ["labels", "problem"] : ofOne];
   saveTable("answers.csv", [columns, ...answers.map(one => columns.map(column => one[column]))]);
   saved = answers.length;

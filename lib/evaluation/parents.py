@@ -1,0 +1,57 @@
+"""Parents of classes: a person names them, and nothing is trained for them."""
+
+from collections.abc import Sequence
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from lib.data.label_files import read_labels, refuse_cells
+
+
+def read_parents(path: Path | None, class_names: Sequence[str]) -> dict[str, str]:
+    """Read the parents that a CSV file class,parent names; there are none without a file.
+
+    Returns:
+        Of each class, and of each parent that has one, the parent directly above it, as `parents` below.
+
+    Raises:
+        ValueError: A name is unknown, is class and parent, has two parents, or lies below itself; the
+            error names file and line.
+    """
+    if path is None:
+        return {}
+    rows = read_labels(path, ["label", "parent"]).query("parent != ''")
+    both = rows.parent[rows.parent.isin(class_names)]
+    refuse_cells(path, both, "parent, but a class")
+    is_known = rows.label.isin([*class_names, *rows.parent])
+    refuse_cells(path, rows.label[~is_known], "class, and no parent of one")
+    refuse_cells(
+        path,
+        rows.label[rows.label.duplicated()],
+        "new name: an earlier line gives its parent",
+    )
+    try:
+        TopologicalSorter(rows.groupby("label").parent.agg(list)).prepare()
+    except CycleError as error:
+        circle = rows.parent[rows.label.isin(error.args[1])]
+        refuse_cells(path, circle, "parent: it lies below itself")
+    return rows.set_index("label").parent.to_dict()
+
+
+def list_parents(name: str, parents: dict) -> list[str]:
+    """List all parents of a class, the highest first."""
+    found = []
+    while name := parents.get(name):
+        found.insert(0, name)
+    return found
+
+
+def find_parent(names: list, parents: dict) -> str:
+    """Return the lowest parent that holds all of some classes; "" where there is none."""
+    lines = [list_parents(name, parents) for name in names]
+    shared = set(lines[0]).intersection(*lines)
+    return max(shared, key=lines[0].index, default="")
+
+
+def order_classes(class_names: Sequence[str], parents: dict) -> list[str]:
+    """Order classes so that those of one parent stand beside one another, else by name."""
+    return sorted(class_names, key=lambda name: [*list_parents(name, parents), name])

@@ -1,0 +1,70 @@
+"""Parents of classes: how they are read, which one holds a set, and how they order classes."""
+
+import pytest
+
+from lib.evaluation import parents
+
+CLASSES = ["bird", "frog", "snail", "spider"]
+# The last class stands alone.
+PARENTS = {
+    "bird": "Vertebrata",
+    "frog": "Vertebrata",
+    "Vertebrata": "Animalia",
+    "snail": "Animalia",
+}
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Return a function that reads the parents that a text names."""
+
+    def write_and_read(text):
+        path = tmp_path / "parents.csv"
+        path.write_text(text, encoding="utf-8-sig")
+        return parents.read_parents(path, CLASSES)
+
+    return write_and_read
+
+
+def test_parents_may_have_parents_and_a_class_may_have_none(read):
+    rows = "".join(f"{name};{parent}\n" for name, parent in PARENTS.items())
+
+    assert read(f"class;parent\n{rows}spider;\n") == PARENTS
+    assert parents.read_parents(None, CLASSES) == {}
+
+
+UNUSABLE = {
+    "brid,Vertebrata": "line 3: 'brid' is no class",
+    "frog,bird": "line 3: 'bird' is no parent, but a class",
+    "bird,Animalia": "line 3: 'bird' is no new name",
+    "A,B\nB,C\nC,A": "line 3: 'B' is no parent: it lies below itself",
+}
+
+
+@pytest.mark.parametrize("rows", UNUSABLE)
+def test_file_that_contradicts_itself_or_the_classes_is_named_with_its_line(read, rows):
+    with pytest.raises(ValueError, match=f"parents.csv, {UNUSABLE[rows]}"):
+        read(f"class,parent\nbird,A\n{rows}\n")
+
+
+@pytest.mark.parametrize(
+    ("names", "parent"),
+    [
+        (["bird"], "Vertebrata"),
+        (["frog", "bird"], "Vertebrata"),
+        (["frog", "snail"], "Animalia"),
+        (["frog", "spider"], ""),
+    ],
+)
+def test_lowest_parent_that_holds_all_classes_is_found(names, parent):
+    assert parents.find_parent(names, PARENTS) == parent
+
+
+def test_classes_of_one_parent_stand_beside_one_another():
+    names = ["ant", *CLASSES]
+    far = PARENTS | {"ant": "Vertebrata", "bird": "Aves", "Aves": "Vertebrata"}
+
+    ordered = parents.order_classes(names, far)
+
+    assert ordered == ["bird", "ant", "frog", "snail", "spider"]
+    assert parents.order_classes(names, {}) == names
