@@ -24,7 +24,6 @@ from lib.data import sources
 from lib.data.findings import check_folder
 from lib.runner import FIRST, NAMES
 
-SOME_FAILED = 3  # of 05 to 07; the others have run, and notes say why
 PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
 # Their networks have the size that -p names; that of a backbone stands behind its @.
 BUILT_HERE = NAMES[1:3]
@@ -40,7 +39,7 @@ EXAMPLES = """typically:
 
 
 def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
-    """Run the command line; return 0, SOME_FAILED, or another exit status where it has stopped.
+    """Run the command line; return 0 where all notebooks ran, else another exit status.
 
     At the end Drive is flushed, and unmounted.
     """
@@ -56,11 +55,11 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         values = share_parameters(names, given, recall_parameters(ws, holding))
         ws.claim()
         with runner.signals_raise(), storage.acquire_lock(ws.file(".lock"), timeout=0):
-            failed = run_chain(ws, values, options.anew)
+            run_chain(ws, values, options.anew)
         if unmount:
             storage.flush_drive(ws.results)
     except (OSError, ValueError, MemoryError, RuntimeError, ImportError) as error:
-        print(f"\n{storage.explain_error(error)}", file=sys.stderr)
+        print(f"\n{str(error) or repr(error)}", file=sys.stderr)
         return 1
     except SystemExit as stopped:
         print(
@@ -68,19 +67,18 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
             file=sys.stderr,
         )
         return stopped.code
-    return SOME_FAILED if failed else 0
+    return 0
 
 
-def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> list[str]:
+def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
     """Run notebooks, and say where the pages are that they have made.
 
     Args:
         values: {parameter: value} for each notebook, by its name, in order.
         anew: whether to train what was trained before.
 
-    Returns:
-        The names of those of 05 to 07 that failed. Errors are those of `run_notebook` and
-        `check_networks`.
+    Raises:
+        RuntimeError: a notebook has failed, and those behind it don't run; else as `check_networks`.
     """
     storage.sweep(ws.results)
     os.environ["DRIVE_PATHS"] = str(ws.save_paths())
@@ -95,12 +93,11 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> list[str]:
         else:
             check_folder(ws)
         check_networks(ws, values)
-        failed = runner.run_notebooks(ws, values)
+        runner.run_notebooks(ws, values)
     for page, maker in PAGES.items():
         path = ws.results / page
         if maker in values and path.exists():
             print(f"{path.stem}: {path}")
-    return failed
 
 
 def parse_parameters(pairs: list[list[str]]) -> dict:

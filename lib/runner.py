@@ -25,7 +25,7 @@ NOTEBOOKS = REPOSITORY / "notebooks"
 # Those of the chain, in order: 00 runs the others.
 NAMES = """01_data_prep 02_baseline_cnn 03_augmented_cnn 04_resnet50_transfer 05_backbones 06_fine_tuning
 07_label_audit 08_evaluation 09_random_images 10_hand_over 11_multi_label""".split()
-# These run where they are asked for; the notebooks behind them need nothing of theirs.
+# These run where they are asked for.
 BEYOND = NAMES[4:7]
 FIRST = NAMES[0]
 LAST = NAMES[-1]
@@ -108,9 +108,7 @@ class Line(io.TextIOBase):
 
     def write(self, text: str) -> None:
         """Take what a notebook writes: show its cell; of a bar the share done, time left and epoch."""
-        # papermill's own bar has no line to itself.
-        if not text.endswith(" cells"):
-            self.written += text
+        self.written += text
         # A log keeps the last words alone.
         if sys.stdout.isatty() or get_ipython() is not None:
             for bar in BAR.finditer(text):
@@ -124,35 +122,29 @@ class Line(io.TextIOBase):
         """End the line with its time, and show the notes that were written."""
         seconds = round(time.perf_counter() - self.started)
         self.display(f"took {timedelta(seconds=seconds)}")
-        notes = re.findall("^Note: .*", self.written, re.M)
+        # Where a bar is open a note stands behind it in the same line.
+        notes = re.findall("Note: .*", self.written)
         print("", *notes, sep="\n    ")
 
 
-def run_notebooks(ws: Workspace, parameters: dict[str, dict]) -> list[str]:
-    """Execute notebooks in order, one line each and their notes.
+def run_notebooks(ws: Workspace, parameters: dict[str, dict]) -> None:
+    """Execute notebooks in order, one line each and their notes, up to one that fails.
 
     Args:
         parameters: {parameter: value} for each notebook, by its name.
 
-    Returns:
-        The names of those of `BEYOND` that failed; others raise as `run_notebook` does.
+    Raises:
+        RuntimeError: as `run_notebook`.
     """
     # Kernels find `lib`, wherever the chain was started.
     inherited = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = f"{REPOSITORY}{os.pathsep}{inherited}"
-    failed = []
     for name, values in parameters.items():
         line = Line(name)
         try:
             run_notebook(ws, name, values, line)
-        except RuntimeError as error:
-            if name not in BEYOND:
-                raise
-            failed.append(name)
-            line.write(f"\nNote: {' '.join(str(error).split())}\n")
         finally:
             line.finish()
-    return failed
 
 
 def run_notebook(ws: Workspace, name: str, parameters: dict, line: Line) -> None:

@@ -35,7 +35,7 @@ def _say_in_one_sentence():
     try:
         yield
     except (OSError, ValueError) as error:
-        raise FormError(storage.explain_error(error)) from error
+        raise FormError(str(error)) from error
 
 
 @_say_in_one_sentence()
@@ -85,15 +85,12 @@ def open_workspace(arguments: list[str]) -> Workspace:
 
 
 def run_form(arguments: list[str]) -> None:
-    """Run the chain; where notebooks fail and the others run all the same, say so.
+    """Run the chain.
 
     Raises:
         FormError: it has stopped.
     """
-    status = chain.main(arguments, unmount=False)
-    if status == chain.SOME_FAILED:
-        print("Note: some notebooks failed: the lines above say which.")
-    elif status:
+    if chain.main(arguments, unmount=False):
         raise FormError(
             "It stopped: the lines above say why. Correct the form, then run all cells again: what is "
             "finished is not done twice."

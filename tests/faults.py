@@ -245,7 +245,7 @@ def survive_crowds(count: int, root: Path) -> int:
         start_chain(paths, [*SHORT, "--results", str(place)]) for place in results
     ]
     survived = 0
-    ws = workspace.open(paths, results[0])
+    ws = workspace.read(paths, results[0])
     for process, place in zip(running, results):
         output, _ = process.communicate()
         same = all(

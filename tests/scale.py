@@ -118,7 +118,9 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3, count: int = 10
                 # Each worker imports what it needs, and loads the network, before it is measured.
                 time_preparation(ws, few[:128])
                 preparing[workers].append(len(few) / time_preparation(ws, few))
-                compute_anew(extractor, images.take(slice(0, 128)), ws)
+                compute_anew(
+                    extractor, replace(images, digests=images.digests[:128]), ws
+                )
                 seconds = time_call(lambda: compute_anew(extractor, images, ws))
                 computing[workers].append(len(images) / seconds)
     what = "preparation, two single-threaded workers; left: one"

@@ -1,7 +1,6 @@
 """What Google Colab needs: address and badges, versions, Drive, and sessions from end to end."""
 
 import ast
-import errno
 import json
 import os
 import re
@@ -22,7 +21,6 @@ import pytest
 from conftest import read_code, run_cells
 from packaging.requirements import Requirement
 
-from lib import chain
 from lib.base import storage, workspace
 
 ROOT = workspace.REPOSITORY
@@ -268,18 +266,6 @@ def test_drive_that_is_not_mounted_is_said_with_the_remedy(tmp_path, monkeypatch
 
     with pytest.raises(FileNotFoundError, match=r"drive\.mount"):
         workspace.open(tmp_path / "drive/MyDrive/drive_paths.json")
-
-
-def test_mount_that_dies_in_a_run_is_one_line_with_the_remedy(ws, monkeypatch, capsys):
-    words = f"01_data_prep, cell 4: OSError: {os.strerror(errno.ENOTCONN)}"
-    die = mock.Mock(side_effect=RuntimeError(words))
-    monkeypatch.setattr(chain, "run_chain", die)
-
-    assert chain.main(["--paths", str(ws.save_paths())]) == 1
-
-    (said,) = capsys.readouterr().err.strip().splitlines()
-    assert said.startswith(words)
-    assert "force_remount=True" in said
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def test_class_folder_that_cannot_be_read_is_listed(ws, draw_classes, monkeypatc
 
     listed, found = labels.list_pictures(ws, ws.train)
 
-    assert found.to_numpy().tolist() == [["NA", "unreadable", "left out"]]
+    assert found.to_numpy().tolist() == [["NA/", "unreadable", "left out"]]
     # It is a class all the same.
     assert "NA" in set(listed.label)
 

@@ -213,16 +213,6 @@ def test_flowers_are_downloaded_and_have_results_of_their_own(
     assert own.results not in (ws.results, *ws.results.parents)
 
 
-def test_flowers_without_internet_are_one_sentence_with_the_remedy(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(start, "FLOWERS", "http://127.0.0.1:9/flower_photos.tgz")
-    monkeypatch.setattr(start, "REPOSITORY", tmp_path)
-
-    with pytest.raises(start.FormError, match="127.0.0.1:9.*choose the demo"):
-        fill_in("flowers")
-
-
 def test_the_demo_on_drive_does_not_stand_in_the_way_of_ones_own(
     drive, tmp_path, draw_classes
 ):
@@ -273,24 +263,12 @@ def test_what_is_uploaded_is_found_where_colab_keeps_it(upload, tmp_path):
     assert upload("x.zip", b"1") == tmp_path / "x.zip"
 
 
-def run_form(monkeypatch, status):
-    """Run a form whose chain ends with a status."""
-    monkeypatch.setattr(chain, "main", lambda arguments, unmount: status)
-    start.run_form([])
-
-
-def test_a_run_in_which_a_notebook_fails_goes_on_to_its_report(monkeypatch, capsys):
-    run_form(monkeypatch, 0)
-    assert capsys.readouterr().out == ""
-
-    run_form(monkeypatch, chain.SOME_FAILED)
-    assert capsys.readouterr().out.startswith("Note: some notebooks failed")
-
-
 @pytest.mark.parametrize("status", [1, 130])
 def test_a_run_that_fails_or_is_stopped_is_an_error(monkeypatch, status):
+    monkeypatch.setattr(chain, "main", lambda arguments, unmount: status)
+
     with pytest.raises(start.FormError, match="It stopped"):
-        run_form(monkeypatch, status)
+        start.run_form([])
 
 
 def test_a_run_that_stops_is_one_sentence(ws, draw_classes, capsys):

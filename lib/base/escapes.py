@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterable
 
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
 # What Markdown and HTML would take for their own; an underscore within a word is none.
 SPECIAL = re.compile(r"[!#$&*+<>@\[\\\]^`{|}~=]|(?<![^\W_])_|_(?![^\W_])")
@@ -29,12 +28,8 @@ def guard_cells(table: pd.DataFrame) -> pd.DataFrame:
 
     Names of columns are texts, too. `read_cell` takes the apostrophe away.
     """
-    return table.apply(_guard_column).rename(columns=_guard)
-
-
-def _guard_column(column):
-    """Return a column with an apostrophe before each formula; numbers stay numbers."""
-    return column if is_numeric_dtype(column) else column.map(_guard)
+    texts = table.select_dtypes(exclude="number").map(_guard)
+    return table.assign(**texts).rename(columns=_guard)
 
 
 def _guard(cell):

@@ -13,9 +13,9 @@ REQUIRED = ("train", "results", "scratch")
 KEYS = """train results scratch train_labels corrections validation test test_labels multi_labels
 parents cluster""".split()
 KAGGLE = "kaggle:"
-# Of an archive: https, or http of this machine. What Google Drive shares is a page.
-ADDRESS = re.compile(
-    r"(?i)(https://(?!(drive|docs)\.google\.com)|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+"
+# Data of Kaggle, or an archive: by https, or http of this machine. What Google Drive shares is a page.
+ON_WEB = re.compile(
+    r"kaggle:\S+|(?i:https://(?!(drive|docs)\.google\.com)|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+"
 )
 # My Drive, as Google names it in some languages, on a disk or in Colab; or Drive, as people say it.
 MY_DRIVE = (
@@ -30,14 +30,9 @@ ON_DRIVE = re.compile(
 NO_PATH = re.compile(r"(?i)\$|[\w+.-]+:[\\/]|drive\.google\.com|kaggle:")
 
 
-def is_address(value: str | Path) -> bool:
-    """Tell whether a value of `train` is the address of an archive, and no path."""
-    return bool(ADDRESS.fullmatch(str(value)))
-
-
-def is_on_web(value: str | Path) -> bool:
-    """Tell whether a value of `train` is no path, but an address or data of Kaggle."""
-    return str(value).startswith(KAGGLE) or is_address(value)
+def is_on_web(text: str) -> bool:
+    """Tell whether a value of `train` is no path, but the address of an archive or data of Kaggle."""
+    return bool(ON_WEB.fullmatch(text))
 
 
 def find_path(text: str | Path, name: str, folder: Path = Path()) -> Path:

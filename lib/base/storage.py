@@ -184,6 +184,10 @@ def open_drive() -> None:
         os.stat(DRIVE)
     except FileNotFoundError:
         _mount_drive()
+    except OSError as error:
+        raise OSError(
+            f"Google Drive's mount has died ({error}). {MOUNT_AGAIN}"
+        ) from error
 
 
 def _mount_drive():
@@ -197,18 +201,6 @@ def _mount_drive():
         raise FileNotFoundError(
             f"Google Drive is not mounted ({error}). {MOUNT_AGAIN} Or name a folder of this machine."
         ) from error
-
-
-def explain_error(error: Exception) -> str:
-    """Return what an error says and, where the mount of Google Drive has died, what to do.
-
-    Args:
-        error: one of the file system, or one that quotes it.
-    """
-    text = str(error) or repr(error)
-    if os.strerror(errno.ENOTCONN) in text and MOUNT_AGAIN not in text:
-        text += f". The mount of Google Drive has died. {MOUNT_AGAIN}"
-    return text
 
 
 def flush_drive(folder: Path) -> None:

@@ -121,14 +121,12 @@ def read_columns(path: Path) -> list[str]:
     return list(map(read_cell, table))
 
 
-def open(  # noqa: A001 - reads as workspace.open
-    paths_file: str | Path | None = None, results: str | Path | None = None
-) -> Workspace:
+def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - reads as workspace.open
     """Open the workspace of a paths file, or that of the demo when there is none, and mark it as ours.
 
-    Args and errors are those of `read`.
+    The argument and errors are those of `read`.
     """
-    ws = read(paths_file, results)
+    ws = read(paths_file)
     ws.claim()
     return ws
 

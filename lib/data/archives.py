@@ -6,7 +6,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from lib.base.storage import acquire_lock, explain_error, require_room
+from lib.base.storage import acquire_lock, require_room
 from lib.data.listing import list_files_below
 
 END = 1 << 24  # bytes behind the last file of a tar that are looked at
@@ -32,9 +32,7 @@ def unpack(archive: Path, scratch: Path) -> Path:
         # Damage shows itself in many ways, a full disk and a missing password in others.
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise ValueError(
-                f"{archive} can't be unpacked: {explain_error(error)}"
-            ) from error
+            raise ValueError(f"{archive} can't be unpacked: {error}") from error
         known.write_text(_sum_sizes(folder))
     return folder
 
@@ -56,9 +54,9 @@ def _extract(archive, folder):
 
 
 def _open_tar(archive):
-    """Open a tar, which has to be whole, and to hold nothing but files and folders; list and sum these."""
+    """Open a tar, which has to be whole; list and sum what it holds."""
     packed = tarfile.open(archive)
-    # What is unpacked can be read and replaced, whatever rights the tar says.
+    # It refuses what leads out, through a link, too; and what is unpacked can be read and replaced.
     packed.extraction_filter = tarfile.data_filter
     members = packed.getmembers()
     # tarfile takes a damaged header for the end; beyond the true end are zeros.
@@ -66,11 +64,6 @@ def _open_tar(archive):
     rest = packed.fileobj.read(END)
     if any(rest) or len(rest) < tarfile.BLOCKSIZE:
         raise ValueError("its end is missing, or its middle damaged")
-    for member in members:
-        _refuse_outside(member.name)
-        # Through a link, too, files could be written anywhere.
-        if not (member.isfile() or member.isdir()):
-            raise ValueError(f"{member.name!r} is a link or device")
     return packed, members, sum(member.size for member in members)
 
 
@@ -85,11 +78,6 @@ def _open_zip(archive):
         # Windows divides folders so.
         member.filename = member.filename.replace("\\", "/")
         # Python would write it to where another file may belong.
-        _refuse_outside(member.filename)
+        if os.path.normpath(member.filename).startswith(("/", "../")):
+            raise ValueError(f"{member.filename!r} leads out of its folder")
     return packed, members, sum(member.file_size for member in members)
-
-
-def _refuse_outside(name):
-    """Raise a ValueError where a name leads out of the folder."""
-    if os.path.normpath(name).startswith(("/", "../")):
-        raise ValueError(f"{name!r} leads out of its folder")

@@ -53,8 +53,7 @@ def find_near_duplicates(
 
     The most alike are compared first. Two that other pairs connect already are not compared, so that of
     a film not every pair of frames is returned, but a tree (Kruskal 1956). Nor are two compared that both
-    differ from 32 pictures: a note says how many. (Of 60 copies among 339 X-rays, each was the first to
-    be compared.)
+    differ from 32 pictures. (Of 60 copies among 339 X-rays, each was the first to be compared.)
 
     The frames of a film have too many candidates. So films are found first, among neighbours only, and
     candidates are those that connect other pictures to them.
@@ -75,11 +74,6 @@ def find_near_duplicates(
     # None of them needs further comparisons for itself.
     tree.misses[frames] = MAX_MISSES
     pairs = tree.grow(find_candidates(thumbnails, frames))
-    if tree.given_up:
-        print(
-            f"Note: {tree.given_up:,} pairs that look alike were not compared: either picture differs from "
-            f"{MAX_MISSES} others that are more like it."
-        )
     pairs = pd.concat([films, pairs])
     return pairs.sort_values(ORDER, ignore_index=True)
 
@@ -100,7 +94,6 @@ class Tree:
         self.max_misses = max_misses
         self.groups = DisjointSet(range(len(pixels)))
         self.misses = np.zeros(len(pixels), int)
-        self.given_up = 0
 
     def grow(self, candidates: pd.DataFrame) -> pd.DataFrame:
         """Compare candidates, in their order; return those that connect pictures."""
@@ -120,11 +113,8 @@ class Tree:
 
     def is_worth_comparing(self, pair: tuple) -> bool:
         """Tell whether a pair isn't connected, nor differs on both sides from too many others."""
-        if self.groups.connected(pair.a, pair.b):
-            return False
         is_vain = min(self.misses[[pair.a, pair.b]]) >= self.max_misses
-        self.given_up += is_vain
-        return not is_vain
+        return not (is_vain or self.groups.connected(pair.a, pair.b))
 
 
 def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:

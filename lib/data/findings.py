@@ -30,8 +30,9 @@ def find(
     files: Iterable[str], problem: str | pd.Series, action: str | pd.Series = LEFT_OUT
 ) -> pd.DataFrame:
     """Return findings of files that have one problem and action, or each its own in the same order."""
-    columns = {"file": files, "problem": problem, "action": action}
-    return pd.DataFrame(columns, dtype=str)
+    return pd.DataFrame(
+        {"file": files, "problem": problem, "action": action}, dtype=str
+    )
 
 
 def leave_out(pictures: pd.DataFrame, findings: pd.DataFrame) -> pd.DataFrame:

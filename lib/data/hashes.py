@@ -10,8 +10,8 @@ from scipy.fft import dctn
 # 97 % of photographs cut by 2 % on each side pass both, and X-rays of different people.
 MAX_BITS = 8  # of 63, in which hashes may differ
 MAX_DISTANCE = 0.08
-# Standard deviation, in grey levels, below which a picture has no pattern to compare.
-FLAT = 2
+# Energy of the waves below which a picture has no pattern: its standard deviation is 2 grey levels.
+FLAT = 2 * 16
 # Share of the pattern below which a wave, say of a symmetrical picture, is chance.
 NOISE = 0.005
 GREY = np.float32([0.299, 0.587, 0.114])  # shares of red, green and blue
@@ -69,8 +69,7 @@ def _hash_patterns(thumbnails):
         low = waves[:, :8, :8].reshape(-1, 64)
         low[:, 0] = 0
         total = np.linalg.norm(low, axis=1, keepdims=True)
-        deviation = total[:, 0] / 16  # the root of the number of pixels
-        has_pattern[block] = deviation >= FLAT
+        has_pattern[block] = total[:, 0] >= FLAT
         for turned, factors in enumerate((1, MIRROR)):
             bits = np.packbits(low * factors > NOISE * total, axis=1)
             hashes[turned, block] = bits.view(np.uint64)[:, 0]

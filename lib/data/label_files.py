@@ -7,7 +7,7 @@ import pandas as pd
 
 from lib.base.escapes import read_cell
 from lib.data.findings import find
-from lib.data.names import clean, fold, match_files, split_part_name
+from lib.data.names import clean, match_files, split_part_name
 from lib.data.pictures import PictureError, hash_content, read_file
 
 # Our names of columns, and the words for each, of which the first that is there counts.
@@ -54,7 +54,8 @@ def read_labels(path: Path, needed: Sequence[str] = ("file", "label")) -> pd.Dat
     rows = rows[rows[needed[0]] != ""]
     rows = rows.map(clean).assign(**rows.filter(["file"]))
     if "group" in rows:
-        groups = fold(rows.group)
+        groups = rows.group.str.casefold()
+        groups = groups.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
         rows = rows.assign(group=groups.mask(groups.isin(NO_GROUP), ""))
     return rows
 

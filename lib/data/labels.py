@@ -9,18 +9,10 @@ from lib.base.escapes import list_some
 from lib.base.paths_file import check_exists
 from lib.base.workspace import Workspace
 from lib.data.findings import find, leave_out
-from lib.data.label_files import (
-    apply_rows,
-    read_corrections,
-    read_labels,
-    refuse_cells,
-)
+from lib.data.label_files import apply_rows, read_corrections, read_labels
 from lib.data.listing import NO_PICTURE, walk
-from lib.data.names import COPY, clean, fold, match_files
+from lib.data.names import clean, match_files
 from lib.data.series import group_files
-
-# Accents and dashes.
-MARKS = "[\u0300-\u036f _-]"
 
 
 def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -31,9 +23,7 @@ def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     listed, odd = walk(folder)
     problem = listed.file.map(odd.set_index("file").problem)
-    # A folder that can't be read is listed like a file, and is a class all the same.
-    paths = listed.file.mask(problem == "unreadable", listed.file + "/")
-    top = paths.str.extract("^([^/]+)/")[0].fillna("").map(clean)
+    top = listed.file.str.extract("^([^/]+)/")[0].fillna("").map(clean)
     labels = top.mask(problem.isin(NO_PICTURE), "")
     empty = sorted(set(top).difference(labels))
     return listed.assign(label=labels), pd.concat([odd, find(empty, "empty_class")])
@@ -59,7 +49,7 @@ def list_pictures(
         The findings.
 
     Raises:
-        ValueError: As `apply_rows`, or no row of the labels names a file, or corrections an unknown class.
+        ValueError: As `apply_rows`, or no row of the labels names a file.
     """
     listed, odd = _list_files(ws, train, validation)
     findings = [odd]
@@ -72,7 +62,6 @@ def list_pictures(
         listed, corrected = _correct_labels(listed, ws.corrections, train)
         findings.append(corrected)
     findings.append(find(listed.file[listed.label == ""], "no_label"))
-    findings.append(_find_similar(listed.label))
     listed = listed.sort_values("file", ignore_index=True)
     return listed, pd.concat(findings, ignore_index=True)
 
@@ -88,21 +77,6 @@ def _list_files(ws, train, validation):
     return listed, pd.concat([odd, rebase(further_odd, validation, train)])
 
 
-def describe_inner_folders(pictures: pd.DataFrame) -> str:
-    """Name folders that several class folders hold, in a note; return "" for fewer than two."""
-    # Folders with a number are patients, say.
-    inner = pictures.file.str.extract(r"^([^/]+)/([^/\d]+)/").dropna()
-    names = inner.drop_duplicates()[1]
-    shared = names[names.duplicated()]
-    if shared.nunique() < 2:
-        return ""
-    return (
-        f"Note: folders of the same names lie in several class folders: {list_some(shared)}. If they are parts, "
-        "put the classes into them: train/cat. If they are the classes, point train at the folder above them "
-        "that is for training, or name them in train_labels, and that folder in its column group or part."
-    )
-
-
 def rebase(rows: pd.DataFrame, folder: Path, base: Path) -> pd.DataFrame:
     """Return rows whose column file, relative to `folder`, is relative to `base`."""
     files = [os.path.relpath(folder / file, base) for file in rows.file]
@@ -112,11 +86,7 @@ def rebase(rows: pd.DataFrame, folder: Path, base: Path) -> pd.DataFrame:
 def _correct_labels(listed, path, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
     given = read_corrections(path, listed.file, folder)
-    rows = given[given.holds]
-    classes = set(listed.label) - {""}
-    unknown = rows.label[~rows.label.isin(["", *classes])]
-    refuse_cells(path, unknown, f"class of {list_some(classes)}")
-    after, lost = apply_rows(listed, path, rows, folder)
+    after, lost = apply_rows(listed, path, given[given.holds], folder)
     changed = after[after.label != listed.label]
     moved = changed[changed.label != ""]
     found = [
@@ -126,15 +96,6 @@ def _correct_labels(listed, path, folder):
         find(moved.file, "corrected", "taken as " + moved.label),
     ]
     return after, pd.concat(found)
-
-
-def _find_similar(labels):
-    """Find classes whose names look like another's: by case, accents, dashes, 1.0 for 1, or as a copy."""
-    names = labels.drop_duplicates()
-    plain = names.str.replace(COPY, "", regex=True).str.normalize("NFKD")
-    plain = plain.str.replace(MARKS, "", regex=True)
-    similar = names[fold(plain).duplicated(keep=False)]
-    return find(similar, "similar_class_name", "kept")
 
 
 def list_new_pictures(

@@ -32,8 +32,8 @@ def is_junk(name: str) -> bool:
 def list_folders(folder: Path) -> list[Path]:
     """List the folders in a folder, sorted, without junk and links that lead back to it."""
     folders = []
-    for path in sorted(folder.iterdir()):
-        if os.path.isdir(path) and not (is_junk(path.name) or _leads_back(path)):
+    for path in sorted(folder.glob("*/")):
+        if not (is_junk(path.name) or _leads_back(path)):
             folders.append(path)
     return folders
 
@@ -90,7 +90,7 @@ def _scan(folder, prefix=""):
     try:
         entries = os.scandir(folder)
     except OSError:
-        yield prefix.rstrip("/"), "unreadable"
+        yield prefix, "unreadable"
         return
     with entries:
         for entry in entries:

@@ -4,7 +4,7 @@ import functools
 import os
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -31,11 +31,6 @@ def clean(name: str) -> str:
     """Return a name as it looks: composed letters (NFC), no format characters, single blanks."""
     shown = "".join(c for c in name if unicodedata.category(c) != "Cf")
     return unicodedata.normalize("NFC", " ".join(shown.split()))
-
-
-def fold(names: pd.Series) -> pd.Series:
-    """Return equal names for similar ones: capitals mean nothing, and 1.0 is 1."""
-    return names.str.casefold().str.replace(r"^(\d+)\.0$", r"\1", regex=True)
 
 
 def split_part_name(name: str) -> tuple[str | None, str]:
@@ -66,7 +61,7 @@ def is_mask(files: pd.Series) -> pd.Series:
 
 
 def match_files(
-    names: Iterable[str], files: Iterable[str], folder: Path
+    names: Iterable[str], files: Sequence[str], folder: Path
 ) -> dict[str, str | None]:
     """Find the file that each name of a labels file means: "" where it fits several, None where none.
 
@@ -75,7 +70,6 @@ def match_files(
     Letters compare in Unicode's composed form (NFC), as Macs write them differently. `files` are
     relative to `folder`.
     """
-    files = list(files)
     paths = list(map(_clean_path, files))
     above = [os.path.normpath(f"{folder.name}/{path}") for path in paths]
     bare = list(map(os.path.basename, paths))

@@ -62,7 +62,6 @@ class Decoded:
     width: int  # in pixels, of the full picture as it is shown
     height: int
     frames: int  # or pages; of a JPEG 1, since others are previews
-    is_deep: bool  # more than 8 bits a sample
     taken: np.datetime64 = NO_DATE  # as Exif says, by the clock of the camera
 
 
@@ -133,8 +132,7 @@ def decode(data: bytes, min_side: int) -> Decoded:
             size = picture.size
             # It halves the size of a JPEG as often as it stays above, up to three times.
             picture.draft(None, (min_side, min_side))
-            is_deep = decoders.is_deep(picture, data)
-            shown = _decode_opened(picture, data, is_deep)
+            shown = _decode_opened(picture, data)
             orientation = _find_orientation(picture)
             # Those behind the first picture of a JPEG are previews.
             frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
@@ -145,13 +143,13 @@ def decode(data: bytes, min_side: int) -> Decoded:
             shown = np.asarray(ImageOps.exif_transpose(turned))
         if orientation in range(5, 9):
             size = size[::-1]
-        return Decoded(shown, *size, frames, is_deep, taken)
+        return Decoded(shown, *size, frames, taken)
     # A decoder meets bytes from anywhere and fails in any way; each becomes a recorded word.
     except Exception as error:
         raise PictureError(_name_problem(error, data)) from error
 
 
-def _decode_opened(picture, data, is_deep):
+def _decode_opened(picture, data):
     """Return the pixels of a picture, as stored, by the decoder for its kind; refuse what none reads."""
     if picture.width * picture.height > MAX_PIXELS:
         raise Image.DecompressionBombError
@@ -159,7 +157,7 @@ def _decode_opened(picture, data, is_deep):
         raise OSError("truncated: the end holds zeros")
     if decoders.is_preview(picture, data):
         raise NotImplementedError("a RAW file")
-    if is_deep:
+    if decoders.is_deep(picture, data):
         samples = decoders.read_deep(picture, data)
     elif picture.format in ("JPEG", "MPO"):
         samples = decoders.read_jpeg(picture, data)

@@ -18,8 +18,8 @@ from lib.data.store import Selection, Store, open_store
 # Pictures that are decoded before their rows are appended: few, so that every core has some, and for
 # memory.
 BLOCK = 32
-# The key of the store of what is measured, beside the sizes of pixels; earlier ones had no dates.
-FACTS = "facts_and_dates"
+# The key of the store of what is measured, beside the sizes of pixels; `facts` had other columns.
+FACTS = "measured"
 
 
 def open_rows(scratch: Path, key: int | str) -> Store:
@@ -131,28 +131,26 @@ def _make_rows(data, keys):
     return rows
 
 
-def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int) -> Selection:
+def open_thumbnails(ws: Workspace, rows: pd.DataFrame) -> np.ndarray:
+    """Return the thumbnails of rows as of `open_pixels`: uint8 (n, 16, 16, 3)."""
+    return open_pixels(ws, rows, FACTS)[:]["thumbnail"]
+
+
+def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int | str) -> Selection:
     """Open the decoded pixels of rows with file and digest; what was not prepared is prepared now.
+
+    Args:
+        image_size: their side; with FACTS what is measured of them is opened.
 
     Raises:
         ValueError: A file is not what it was when 01 read it.
     """
-    return _select(ws, rows, image_size)
-
-
-def open_thumbnails(ws: Workspace, rows: pd.DataFrame) -> np.ndarray:
-    """Return the thumbnails of rows as of `open_pixels`: uint8 (n, 16, 16, 3)."""
-    return _select(ws, rows, FACTS)[:]["thumbnail"]
-
-
-def _select(ws, rows, key):
-    """Return rows of a store, once what it lacks is decoded."""
-    store = open_rows(ws.scratch, key)
+    store = open_rows(ws.scratch, image_size)
     missing = store.find_missing(rows.digest)
     if missing:
         lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")
         folder = sources.open_folder(ws, "train")
-        results = _decode_files(ws, folder, list(lacking.file), {key: store})
+        results = _decode_files(ws, folder, list(lacking.file), {image_size: store})
         for row in lacking.itertuples():
             if results[row.file][0] != row.digest:
                 raise ValueError(

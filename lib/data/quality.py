@@ -12,7 +12,6 @@ FACTS = np.dtype(
         ("width", "u4"),
         ("height", "u4"),
         ("frames", "u4"),
-        ("is_deep", "u1"),
         ("darkest", "u1"),
         ("brightest", "u1"),
         ("contrast", "f4"),
@@ -43,7 +42,7 @@ def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
         One row of dtype `FACTS`.
     """
     grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
-    ends = np.quantile(grey, [0.02, 0.98], method="inverted_cdf")
+    darkest, brightest = np.quantile(grey, [0.02, 0.98], method="inverted_cdf")
     contrast = grey.std()
     edges = cv2.Laplacian(grey, cv2.CV_16S).std()
     thumbnail = cv2.resize(square, (16, 16), interpolation=cv2.INTER_AREA)
@@ -52,9 +51,8 @@ def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
         decoded.width,
         decoded.height,
         decoded.frames,
-        decoded.is_deep,
-        ends[0],
-        ends[1],
+        darkest,
+        brightest,
         contrast,
         edges / max(contrast, 1),
         decoded.taken,

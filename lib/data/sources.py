@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from lib.base.escapes import list_some
-from lib.base.paths_file import KAGGLE, is_address
+from lib.base.paths_file import KAGGLE
 from lib.base.workspace import Workspace
 from lib.data import archives, demo, downloads
 from lib.data.listing import (
@@ -91,10 +91,10 @@ def _clean_names(folders):
 def _trace(ws, key):
     """Return the folders to go through, after download and unpacking; the last is what a key means."""
     place = getattr(ws, key)
-    if is_address(place):
-        place = downloads.fetch_archive(place, ws.scratch)
-    elif str(place).startswith(KAGGLE):
+    if str(place).startswith(KAGGLE):
         place = downloads.fetch_from_kaggle(place.removeprefix(KAGGLE))
+    elif isinstance(place, str):
+        place = downloads.fetch_archive(place, ws.scratch)
     elif place.is_file():
         place = archives.unpack(place, ws.scratch)
     return _list_steps(place, key)

@@ -98,8 +98,10 @@ def _find_room(support):
     """
     room = Counter((support // ONE_IN).to_dict())
     rest = math.ceil(support.sum() / ONE_IN) - room.total()
-    order = sorted(support.index, key=lambda label: (-(support[label] % ONE_IN), label))
-    room.update(order[:rest])
+    missing = (
+        (support % ONE_IN).sort_index().sort_values(ascending=False, kind="stable")
+    )
+    room.update(missing.index[:rest])
     return room
 
 

@@ -135,10 +135,6 @@ class Selection:
         rows, numbers = self._located
         return np.take(rows, numbers[index], axis=0)
 
-    def take(self, index: slice | np.ndarray) -> "Selection":
-        """Return some of the rows, still on disk."""
-        return Selection(self.store, self.digests[index])
-
 
 def open_store(
     folder: Path, name: str, dtype: DTypeLike, shape: tuple[int, ...] = ()

@@ -42,10 +42,10 @@ def cached_features(
     if len(missing):
         require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
         network = _save_extractor(extractor, store) if ws.cluster else extractor
-        left = Selection(images.store, missing)
-        starts = range(0, len(left), BATCH)
-        blocks = [left.take(slice(start, start + BATCH)) for start in starts]
-        bar = show_progress(total=len(left), desc="features", unit="picture")
+        blocks = []
+        for start in range(0, len(missing), BATCH):
+            blocks.append(Selection(images.store, missing[start : start + BATCH]))
+        bar = show_progress(total=len(missing), desc="features", unit="picture")
         with bar:
             done = run_blocks(compute_block, blocks, store, network, address=ws.cluster)
             for block, _ in done:

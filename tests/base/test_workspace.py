@@ -2,15 +2,12 @@ import contextlib
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from lib.base import storage, workspace
-from lib.base.paths_file import is_address
 
 ROOT = workspace.REPOSITORY
 
@@ -82,7 +79,6 @@ def test_what_lies_on_the_web_stays_as_it_is_written(paths_file, place):
     ws = workspace.open(paths_file(train=place, test=place))
 
     assert ws.train == ws.test == place
-    assert is_address(ws.train) != place.startswith("kaggle:")
     assert workspace.open(ws.save_paths()) == ws
 
 
@@ -167,32 +163,14 @@ def test_corrections_follow_the_folder_of_the_results(paths_file, tmp_path):
     usual.parent.mkdir()
     usual.touch()
 
-    ws = workspace.open(paths_file(), results=usual.parent)
+    ws = workspace.read(paths_file(), usual.parent)
+    ws.claim()
     saved = ws.save_paths()
 
     assert ws.corrections == usual
     assert workspace.open(saved) == ws
     usual.unlink()
     assert workspace.open(saved).corrections is None
-
-
-WRITING = """import os, sys, pathlib; from lib.base import storage
-with storage.atomic_write(pathlib.Path("table.csv")) as part:
-    part.touch(), print(part, flush=True), sys.stdin.read()
-    os._exit(0)"""
-
-
-@pytest.fixture
-def writer(tmp_path):
-    """A process that is writing a file, until its stdin ends, in a folder of its own."""
-    folder = tmp_path / "written"
-    folder.mkdir()
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    environment = os.environ | {"PYTHONPATH": str(workspace.REPOSITORY)}
-    command = [sys.executable, "-c", WRITING]
-    with subprocess.Popen(command, cwd=folder, env=environment, **pipes) as process:
-        process.path = folder / process.stdout.readline().strip()
-        yield process
 
 
 def age(path, hours):
@@ -202,10 +180,14 @@ def age(path, hours):
 
 
 @pytest.fixture
-def leftover(writer):
-    """A file as a killed run leaves it, in a folder of its own."""
-    writer.communicate()
-    return writer.path
+def leftover(tmp_path):
+    """A file that is half written, as a killed run leaves it, in a folder of its own."""
+    folder = tmp_path / "written"
+    folder.mkdir()
+    with contextlib.suppress(OSError):
+        with storage.atomic_write(folder / "table.csv") as part:
+            part.touch()
+            yield part
 
 
 @pytest.mark.parametrize("hours", [1, 48])

@@ -195,7 +195,7 @@ def test_a_film_of_many_frames_needs_little_memory():
     assert peak < 20e6
 
 
-def test_comparisons_in_vain_are_bounded_and_said(compared, monkeypatch, capsys):
+def test_comparisons_in_vain_are_bounded(compared, monkeypatch):
     monkeypatch.setattr(copies, "MAX_MISSES", 5)
     pictures = draw_alike(40)
     pictures.append(compress(pictures[7]))
@@ -204,4 +204,3 @@ def test_comparisons_in_vain_are_bounded_and_said(compared, monkeypatch, capsys)
 
     assert near[["a", "b"]].to_numpy().tolist() == [[7, 40]]
     assert compared.call_count <= 6 * 41
-    assert "pairs that look alike were not compared" in capsys.readouterr().out

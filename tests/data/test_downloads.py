@@ -1,9 +1,8 @@
 """Archives behind addresses: downloaded once, whole, or an error of one line; data of Kaggle."""
 
-import http.server
 import os
+import socket
 import sys
-import threading
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
@@ -16,43 +15,11 @@ from lib.data import downloads, sources
 
 
 @pytest.fixture
-def archive(tmp_path):
-    """An archive of two classes, as bytes."""
+def archive(site):
+    """An archive of two classes that is on the web, and its address."""
+    folder, address = site
     contents = {f"set/{name}/1.png": os.urandom(999) for name in ("cat", "dog")}
-    return pack(tmp_path / "set.tar.gz", contents).read_bytes()
-
-
-@pytest.fixture
-def server(archive):
-    """A server of the archive at `address`; it does what `fault` says, and counts its `requests`."""
-    half = archive[: len(archive) // 2]
-    bodies = {"cut off": half, "slow": half, "short": half, "page": b"<html>Sign in"}
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            state.requests += 1
-            body = bodies.get(state.fault, archive)
-            is_cut = state.fault in ("cut off", "slow")
-            self.send_response(404 if state.fault == "missing" else 200)
-            self.send_header("Content-Length", len(archive if is_cut else body))
-            self.end_headers()
-            self.wfile.write(body)
-            if state.fault == "slow":
-                state.is_over.wait(10)
-
-        def log_message(self, *line):
-            pass
-
-    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    state = SimpleNamespace(fault="", requests=0, is_over=threading.Event())
-    state.address = f"http://127.0.0.1:{running.server_port}/set.tar.gz"
-    thread = threading.Thread(target=running.serve_forever, args=[0.01])
-    thread.start()
-    yield state
-    state.is_over.set()
-    running.shutdown()
-    thread.join()
-    running.server_close()
+    return pack(folder / "set.tar.gz", contents), f"{address}/set.tar.gz"
 
 
 def list_classes(ws):
@@ -60,48 +27,51 @@ def list_classes(ws):
     return sorted(folder.name for folder in folders)
 
 
-def test_archive_at_an_address_is_downloaded_once(ws, tmp_path, server, capsys):
-    paths = tmp_path / "paths.json"
-    paths.write_text(f'{{"train": "{server.address}", "results": "r", "scratch": "s"}}')
-    ws = workspace.open(paths)
+def test_archive_at_an_address_is_downloaded_once(ws, archive, capsys):
+    path, address = archive
+    ws = replace(ws, train=address)
 
     found = list_classes(ws)
-    server.fault = "missing"
+    path.unlink()
 
     assert found == list_classes(ws) == ["cat", "dog"]
-    assert server.requests == 1
     assert "download: 100%" in capsys.readouterr().out
 
 
-FAULTS = {
-    "cut off": "unpacked",
-    "slow": "timed out",
-    "missing": "404",
-    "short": "unpacked",
-    "page": "unpacked",
-}
+FAULTS = {b"": "unpacked", b"<html>Sign in": "unpacked", None: "404"}
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_failed_download_is_one_line_and_begins_anew(ws, server, monkeypatch, fault):
-    monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
-    ws = replace(ws, train=server.address)
-    server.fault = fault
+@pytest.mark.parametrize("content", FAULTS)
+def test_failed_download_is_one_line_and_begins_anew(ws, archive, content):
+    path, address = archive
+    ws = replace(ws, train=address)
+    whole = path.read_bytes()
+    path.unlink()
+    if content is not None:
+        path.write_bytes(content or whole[: len(whole) // 2])
 
-    with pytest.raises(ValueError, match=FAULTS[fault]) as caught:
+    with pytest.raises(ValueError, match=FAULTS[content]) as caught:
         list_classes(ws)
-    server.fault = ""
+    path.write_bytes(whole)
 
-    assert str(caught.value).startswith(server.address)
+    assert str(caught.value).startswith(address)
     assert "\n" not in str(caught.value)
     assert list_classes(ws) == ["cat", "dog"]
 
 
-def test_archive_larger_than_the_disk_is_not_downloaded(ws, server, monkeypatch):
+def test_server_that_sends_nothing_is_given_up(ws, monkeypatch):
+    monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/set.zip"
+        with pytest.raises(ValueError, match="timed out"):
+            downloads.fetch_archive(address, ws.scratch)
+
+
+def test_archive_larger_than_the_disk_is_not_downloaded(ws, archive, monkeypatch):
     usage = SimpleNamespace(free=100)
     monkeypatch.setattr("lib.base.storage.shutil.disk_usage", lambda path: usage)
     with pytest.raises(ValueError, match="the download will need"):
-        downloads.fetch_archive(server.address, ws.scratch)
+        downloads.fetch_archive(archive[1], ws.scratch)
 
 
 @pytest.fixture

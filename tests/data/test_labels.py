@@ -90,7 +90,6 @@ UNUSABLE = {
     "": "No columns",
     "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*double quotes",
     "file,label\ncat/0.jpg,bird\n\n./cat/0,\n": "line 4: 'cat/0.jpg' .*earlier line",
-    "file,label\ncat/0.jpg,brid\n": "line 2: 'brid' .* bird, cat",
 }
 
 
@@ -126,25 +125,6 @@ def test_labels_that_look_equal_are_one_label(label):
     listed = label(write_rows("file,label", cells), count=5)
 
     assert set(listed.label) == {"wild cat"}
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ("Frögs", "frogs"),
-        ("1", "1.0"),
-        ("wild-cat", "wild_cat"),
-        ("dog", "dog - Copy"),
-        ("oak", "oak (1)"),
-    ],
-)
-def test_similar_names_are_found_and_kept(tmp_path, first, second):
-    touch(tmp_path, f"{first}/1.jpg", f"{second}/1.jpg", "birds/1.jpg")
-
-    listed = list_files(tmp_path)
-
-    similar = listed.file[listed.problem == "similar_class_name"]
-    assert list(similar) == [first, second]
 
 
 def test_class_of_validation_in_other_capitals_is_an_error_that_names_both(ws):

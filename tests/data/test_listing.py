@@ -145,13 +145,6 @@ def test_class_called_mask_is_one_unless_images_lies_beside_it(tmp_path):
     }
 
 
-def test_classes_with_folders_of_the_same_names_are_said(tmp_path):
-    for branch in ("teste", "测试集"):
-        touch(tmp_path / branch, "cat/0.jpg", "dog/0.jpg", "p1/0.jpg")
-    said = labels.describe_inner_folders(list_files(tmp_path))
-    assert "lie in several class folders: cat, dog." in said
-
-
 def make_listed(**counts):
     """Return so many files of each class, and no findings."""
     rows = []

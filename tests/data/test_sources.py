@@ -2,10 +2,7 @@
 
 import io
 import shutil
-import subprocess
-import sys
 import tarfile
-import time
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib.base import storage, workspace
+from lib.base import storage
 from lib.data import archives, sources
 
 JPEG = b"\xff\xd8\xff\xe0 a JPEG begins like this"
@@ -270,30 +267,24 @@ def test_what_was_unpacked_and_damaged_since_is_unpacked_anew(ws, files, read_al
     assert read_all(again) == files
 
 
-UNPACK = "import sys; from lib.data import archives; from pathlib import Path; "
-UNPACK += "archives.unpack(Path(sys.argv[1]), Path(sys.argv[2]))"
-
-
-def test_killed_unpacking_is_finished_by_the_next_and_leaves_nothing(ws, read_all):
-    many = {Path(f"cat/{number}.png"): bytes(1000) for number in range(2000)}
-    archive = pack(ws.results / "train.tar", many)
-    arguments = [sys.executable, "-c", UNPACK, archive, ws.scratch]
-    killed = subprocess.Popen(arguments, cwd=workspace.REPOSITORY)
-    while killed.poll() is None and not any(ws.scratch.glob("*/cat/9.png")):
-        time.sleep(0.001)
-    killed.kill()
-    assert killed.wait() != 0
-
+def test_what_a_killed_unpacking_has_left_is_unpacked_anew(ws, files, read_all):
+    archive = pack(ws.results / "train.zip", files)
     unpacked = archives.unpack(archive, ws.scratch)
+    # It is written last.
+    unpacked.with_suffix(".sizes").unlink()
+    (unpacked / "red/000.png").write_bytes(b"cut")
 
-    assert read_all(unpacked) == many
-    assert list_folders(ws.scratch) == [unpacked]
+    assert read_all(archives.unpack(archive, ws.scratch)) == files
 
 
 @pytest.mark.parametrize(
-    "hostile", ["../out.png", "cat/../../../out.png", "{}/out.png"]
+    ("name", "hostile"),
+    [
+        ("a.tar", "cat/../../../out.png"),
+        ("a.zip", "cat/../../../out.png"),
+        ("a.zip", "{}/out.png"),
+    ],
 )
-@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
 def test_names_that_lead_out_are_refused(ws, tmp_path, name, hostile):
     archive = pack(tmp_path / "given" / name, {hostile.format(tmp_path): b"x"})
     with pytest.raises(ValueError, match=f"{name} can't be unpacked: .*out.png"):
@@ -301,8 +292,8 @@ def test_names_that_lead_out_are_refused(ws, tmp_path, name, hostile):
     assert list(tmp_path.rglob("*.png")) == []
 
 
-@pytest.mark.parametrize("target", ["/etc/hosts", "../cat/1.png"])
-def test_archive_with_a_link_is_refused(ws, target):
+@pytest.mark.parametrize("target", ["/etc/hosts", "../../../out.png"])
+def test_links_that_lead_out_are_refused(ws, target):
     archive = pack(ws.results / "a.tar", {"cat/1.png": b"x"})
     with tarfile.open(archive, "a") as packed:
         member = tarfile.TarInfo("dog/2.png")
@@ -310,9 +301,7 @@ def test_archive_with_a_link_is_refused(ws, target):
         member.linkname = target
         packed.addfile(member)
 
-    with pytest.raises(
-        ValueError, match="a.tar can't be unpacked: 'dog/2.png' .* link"
-    ):
+    with pytest.raises(ValueError, match="a.tar can't be unpacked: 'dog/2.png' .*link"):
         archives.unpack(archive, ws.scratch)
 
 

@@ -1,10 +1,8 @@
 """The store: whole rows, whoever writes them and whatever happens to files and processes."""
 
 import multiprocessing
-import os
 import resource
 import shutil
-import signal
 
 import numpy as np
 import pytest
@@ -56,25 +54,6 @@ def test_eight_writers_of_one_store_leave_every_row_where_its_digest_says(tmp_pa
         writer.join()
 
     assert len(read_back(tmp_path, range(900)).index) == 900
-
-
-def test_killed_writer_leaves_whole_rows_and_the_next_goes_on(tmp_path):
-    context = multiprocessing.get_context("fork")
-    writer = context.Process(target=fill, args=(tmp_path, range(600), 3))
-    writer.start()
-    written = {}
-    while len(written) < 20:
-        assert writer.is_alive()
-        written = open_rows(tmp_path).index
-    os.kill(writer.pid, signal.SIGKILL)
-    writer.join()
-    written = open_rows(tmp_path).index
-
-    read_back(tmp_path, range(len(written)))
-    fill(tmp_path, range(600), 100)
-
-    assert len(written) < 600
-    assert len(read_back(tmp_path, range(600)).index) == 600
 
 
 def test_what_a_killed_writer_left_behind_the_rows_is_none_and_is_overwritten(tmp_path):
