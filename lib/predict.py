@@ -139,7 +139,9 @@ def _check_options(options):
     """Return the record of the model, once all is checked that can be without opening the model."""
     record = read_record(options.model)
     if record is None or not options.model.is_file():
-        raise ValueError(f"{options.model} is no .keras file with its .json beside it.")
+        raise ValueError(
+            f"{options.model} or its .json is missing or damaged: copy both, the .json beside the .keras file."
+        )
     one_label = [options.group_by, options.classes, options.labels, options.sort_into]
     if record.thresholds and (options.top > 1 or any(one_label)):
         raise ValueError(

@@ -4,9 +4,7 @@ There are three kinds: Keras' applications, presets of keras-hub, files.
 """
 
 import inspect
-import os
 import textwrap
-import urllib.request
 from pathlib import Path
 
 import keras
@@ -26,11 +24,6 @@ SIDES = pd.read_csv(
 # Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
 SKETCHES = ("sketches", "sketches_random", "sketches@96")
 SKETCHES_FILE = Path(__file__).parents[1] / "data/sketches.keras"
-# Where Keras keeps weights; the first download makes the folder.
-CACHE = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"), "models")
-PATIENCE = 8  # seconds to wait for an answer
-# A small file beside the weights of Keras' applications.
-BESIDE_WEIGHTS = "https://storage.googleapis.com/download.tensorflow.org/data/imagenet_class_index.json"
 
 
 def list_specs(text: str | list[str]) -> list[str]:
@@ -61,19 +54,6 @@ def _find_application(name):
     return APPLICATIONS[name]
 
 
-def _require_connection():
-    """Raise a ConnectionError where nothing was downloaded before, nor can be now."""
-    if CACHE.exists():
-        return
-    try:
-        urllib.request.urlopen(BESIDE_WEIGHTS, timeout=PATIENCE).close()
-    except OSError as error:
-        raise ConnectionError(
-            f"{BESIDE_WEIGHTS} can't be read. Where nothing can be downloaded, name a file that lies here: of "
-            "these weights, in WEIGHTS, or of a whole network (.keras), in BACKBONE or BACKBONES."
-        ) from error
-
-
 def load_backbone(
     spec: str,
     weights: str | None,
@@ -86,14 +66,14 @@ def load_backbone(
     Args:
         spec: a model of keras.applications, hub:PRESET of keras-hub, or the path of a .keras file, from
             RGB pictures of 0-255 to maps, tokens or a vector. @224 at its end goes before `image_size`.
-        weights: of a model of keras.applications: "imagenet", the path of a weights file, or "none", or
-            None, for untrained weights. Presets and files have their own.
+        weights: of a model of keras.applications: "imagenet", the path of a weights file, or "none" or
+            None, untrained. Presets and files have their own.
         image_size: side of the pictures, in pixels; None for the network's own.
         options: further arguments of a keras.applications model, say {"alpha": 0.25}.
         ws: on its demo pictures `sketches` takes the place of what can't be downloaded; None demands it.
 
     Raises:
-        ValueError: it can't be loaded so; the message ends in Keras' own words.
+        ValueError: it can't be loaded so; the message has Keras' own words.
     """
     weights = None if weights == "none" else weights
     name, own_size = split_spec(spec)
@@ -101,23 +81,36 @@ def load_backbone(
     try:
         network = _load(name, weights, size, options)
     except Exception as error:
-        # What is refused has a reason of its own; all else is a download that failed.
-        is_refused = isinstance(error, (ImportError, TypeError, ValueError))
-        is_download = weights in (None, "imagenet") and not is_refused
+        is_download = _is_failed_download(error, weights)
         if is_download and ws is not None and ws.is_demo:
             print(
                 f"Note: {name}'s weights could not be downloaded: a small network that has learned "
                 "other kinds of drawings takes its place."
             )
             return load_backbone("sketches", None, None, {}, None)
-        # Keras may list every layer, on many lines.
-        words = textwrap.shorten(str(error), 500)
         raise ValueError(
             f"BACKBONE {name} can't be loaded with WEIGHTS {weights}, IMAGE_SIZE {size}, "
-            f"BACKBONE_OPTIONS {options}: {words}"
+            f"BACKBONE_OPTIONS {options}: {_explain(error, is_download)}"
         ) from error
     network.model.trainable = False
     return network._replace(spec=spec)
+
+
+def _is_failed_download(error, weights):
+    """Tell whether no network was refused, which has a reason of its own, but a download failed."""
+    is_refused = isinstance(error, (ImportError, TypeError, ValueError))
+    return weights in (None, "imagenet") and not is_refused
+
+
+def _explain(error, is_download):
+    """Shorten Keras' words, which may list every layer, and say what to do without a connection."""
+    words = textwrap.shorten(str(error), 500)
+    if is_download:
+        words += (
+            " Where nothing can be downloaded, name a file that lies here: of these weights, in WEIGHTS, or "
+            "of a whole network (.keras), in BACKBONE or BACKBONES."
+        )
+    return words
 
 
 def _load(name, weights, size, options):
@@ -140,8 +133,6 @@ def _load(name, weights, size, options):
 def _load_application(name, weights, size, **options):
     """Build a model of keras.applications on preprocessed pixels."""
     build = _find_application(name)
-    if weights == "imagenet":
-        _require_connection()
     size = size or int(SIDES.get(name, 224))
     pixels = keras.Input((size, size, 3), name="pixels")
     model = build(
@@ -156,17 +147,16 @@ def _load_application(name, weights, size, **options):
 
 def _load_file(path, size):
     """Load a network from a .keras file."""
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    model = keras.saving.load_model(path, compile=False)
     _, own_size, _, channels = model.input_shape
     if channels != 3:
         raise ValueError(f"it takes {model.input_shape}, which are no RGB pictures")
     size = size or own_size or 224
     pixels = keras.Input((size, size, 3), name="pixels")
     if own_size != size:
-        resized = keras.models.clone_model(model, keras.Input((size, size, 3)))
+        model = keras.models.clone_model(model, keras.Input((size, size, 3)))
         # Unlike values that are set, those of a file reach what a Normalization computes of them.
-        resized.load_weights(path)
-        model = resized
+        model.load_weights(path)
     network = keras.Model(pixels, model(pixels), name=model.name)
     return Network(network, size, path.name)
 

@@ -20,14 +20,18 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         path: of the file; where it is there, model and optimizer are set to what it holds.
+        name: of the training, which errors begin with.
         model: compiled.
         batches: to train on, which are told the epoch.
         epochs: that `fit` is to end with.
     """
 
-    def __init__(self, path: Path, model: keras.Model, batches: Batches, epochs: int):
+    def __init__(
+        self, path: Path, name: str, model: keras.Model, batches: Batches, epochs: int
+    ):
         super().__init__()
         self.path = path
+        self.name = name
         self.batches = batches
         self.epochs = epochs
         self.rows = []  # of the history
@@ -60,13 +64,13 @@ class Checkpoint(keras.callbacks.Callback):
         for what, number in (("epochs", self.epochs), ("steps", len(self.batches))):
             if self.params[what] != number:
                 raise ValueError(
-                    f"`fit` has {what}={self.params[what]}, and this training {number}: change "
+                    f"{self.name}: `fit` has {what}={self.params[what]}, and this training {number}: change "
                     "EPOCHS or BATCH_SIZE in the cell of the parameters, and run all cells again."
                 )
         if _list_fixed(self.model) != self.built:
             raise ValueError(
-                "the model was changed after it was built: set its layers, what learns and the "
-                "learning rate in the function that builds it."
+                f"{self.name}: the model was changed after it was built: set its layers, what learns and "
+                "the learning rate in the function that builds it."
             )
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -74,7 +78,8 @@ class Checkpoint(keras.callbacks.Callback):
         done = len(self.rows)
         if epoch != done:
             raise ValueError(
-                f"epoch {epoch + 1} can't follow on {done}: call `fit` once, with **run.options."
+                f"{self.name}: epoch {epoch + 1} can't follow on {done}: call `fit` once, with "
+                "**run.options."
             )
         self.batches.epoch = epoch
         self.started = time.perf_counter()
@@ -92,18 +97,17 @@ class Checkpoint(keras.callbacks.Callback):
         """
         seconds = time.perf_counter() - self.started
         if "val_loss" not in logs:
-            raise ValueError("`fit` has no validation_data=run.validation.")
+            raise ValueError(
+                f"{self.name}: `fit` has no validation_data=run.validation."
+            )
         if not np.isfinite(logs["loss"]):
             raise FloatingPointError(
-                f"the loss of epoch {epoch + 1} is {logs['loss']}: take a tenth of the learning rate."
+                f"{self.name}: the loss of epoch {epoch + 1} is {logs['loss']}: take a tenth of the "
+                "learning rate."
             )
         scores = [logs[column] for column in HISTORY_COLUMNS[1:-1]]
         self.rows.append([epoch + 1, *scores, seconds])
-        self.progress.set_postfix(
-            epoch=f"{epoch + 1}/{self.epochs}",
-            accuracy=logs["accuracy"],
-            val_accuracy=logs["val_accuracy"],
-        )
+        self.progress.set_postfix(epoch=f"{epoch + 1}/{self.epochs}", **logs)
         values = map(keras.ops.convert_to_numpy, self.variables)
         with atomic_write(self.path) as part:
             np.savez(part, self.rows, *values)

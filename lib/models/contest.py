@@ -1,9 +1,7 @@
 """A contest of frozen networks: which of them serves these pictures best, at what cost."""
 
-import contextlib
-import re
-import time
-from collections.abc import Iterator
+import gc
+import timeit
 
 import keras
 import numpy as np
@@ -11,16 +9,11 @@ import pandas as pd
 
 from lib.base.workspace import Workspace
 from lib.data.pixels import open_pixels
-from lib.models import backbones, linear, networks, training
+from lib.models import backbones, linear, networks
 from lib.models.features import cached_features
 from lib.models.parts import build_extractor
 
-COLOUR = re.compile(r"\x1b\[[\d;]*m")  # Keras colours some of its messages.
 BATCH = 32
-
-
-class _UnfitNetworkError(Exception):
-    """A network can't take part, for the reason that is the message."""
 
 
 def gather_features(
@@ -33,31 +26,27 @@ def gather_features(
 ) -> tuple:
     """Let networks, one after the other, look at every picture once.
 
+    On the demo the networks of `backbones.SKETCHES` take the place of none.
+
     Args:
-        specs: of the networks, each as in `backbones.load_backbone`, as are `weights`
-            and `image_size`; a list, or text with commas between them.
+        specs: of the networks, each as in `backbones.load_backbone`, as are `weights` and `image_size`; a
+            list, or text with commas between them.
         rows: of the split.
         seed: decides untrained weights, so that the same network can be built again.
 
     Returns:
-        The facts of every network, in order: candidate (its name), entry (its spec),
-        weights, image_size (pixels), parameters, megabytes (of the weights in float32),
-        features (how many), pooling (`parts.pool`), pictures_per_second (of a batch of
-        32), the facts of `networks.describe_origin`, and reason ("", or why it does not
-        take part; then all from weights on are missing). And for each candidate that
-        takes part its features, float32 (n, features).
+        The facts of every network, in order: candidate (its name), entry (its spec) and reason ("", or why
+        it does not take part); of one that does, those of `_look`, too. And for each candidate that takes
+        part its features, float32 (n, features).
 
     Raises:
-        ValueError: two networks have one name, or none takes part. On the demo the
-            networks of `backbones.SKETCHES` take the place of none. Or a picture has
-            changed since 01.
+        ValueError: two networks have one name, or none takes part.
         OSError: features find no room, or, as a ClusterError, no worker.
     """
     specs = backbones.list_specs(specs)
     facts, features = _try_networks(specs, weights, image_size, rows, ws, seed)
     if not features and ws.is_demo and weights:
-        sketches = list(backbones.SKETCHES)
-        more, features = _try_networks(sketches, None, None, rows, ws, seed)
+        more, features = _try_networks(backbones.SKETCHES, None, None, rows, ws, seed)
         facts += more
     if not features:
         raise ValueError(
@@ -70,7 +59,6 @@ def _try_networks(specs, weights, image_size, rows, ws, seed):
     """Return what `gather_features` does, though none may take part."""
     facts = []
     features = {}
-    policy = keras.config.dtype_policy()
     names = [networks.name_network(spec) for spec in specs]
     if len(set(names)) < len(names):
         raise ValueError(
@@ -78,30 +66,35 @@ def _try_networks(specs, weights, image_size, rows, ws, seed):
             "rename a file."
         )
     for name, spec in zip(names, specs):
-        training.set_seed(seed, deterministic=False)
+        keras.utils.set_random_seed(seed)
         try:
             found, features[name] = _look(spec, weights, image_size, rows, ws)
-        except _UnfitNetworkError as error:
-            found = {"reason": str(error)}
-            print(f"Note: {name} does not take part: {error}")
+        except OSError:  # of the disk, or of workers
+            raise
+        # Networks fail in many ways, on a full GPU, too.
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            found = {"reason": reason}
+            print(f"Note: {name} does not take part: {reason}")
         facts.append({"candidate": name, "entry": spec} | found)
-        # One network after the other in memory; what they compute in stays.
-        keras.utils.clear_session(free_memory=True)
-        keras.config.set_dtype_policy(policy)
+        gc.collect()  # One network after the other in memory.
     return facts, features
 
 
 def _look(spec, weights, image_size, rows, ws):
-    """Return what a network costs and where it comes from, and its features."""
-    with _blame_network():
-        backbone = backbones.load_backbone(spec, weights, image_size, {}, None)
-        extractor = build_extractor(backbone)
+    """Return what a network costs and where it comes from, and its features.
+
+    These facts are weights, image_size (pixels), parameters, megabytes (of the weights in float32),
+    features (how many), pooling (`parts.pool`), pictures_per_second (of a batch of 32), and those of
+    `networks.describe_origin`.
+    """
+    backbone = backbones.load_backbone(spec, weights, image_size, {}, None)
+    extractor = build_extractor(backbone)
     images = open_pixels(ws, rows, backbone.image_size)
-    with _blame_network():
-        pictures_per_second = measure_speed(extractor, images[:BATCH])
-        features = cached_features(extractor, images, ws)
+    pictures_per_second = measure_speed(extractor, images[:BATCH])
+    features = cached_features(extractor, images, ws)
     if linear.find_flat(features[:]).all():
-        raise _UnfitNetworkError(
+        raise ValueError(
             "its features are the same for all pictures: its weights may be damaged."
         )
     parameters = extractor.count_params()
@@ -118,23 +111,10 @@ def _look(spec, weights, image_size, rows, ws):
     return costs | origin | {"reason": ""}, features
 
 
-@contextlib.contextmanager
-def _blame_network() -> Iterator[None]:
-    """Take an error, be it a full GPU, for the reason why a network can't take part."""
-    try:
-        yield
-    except OSError:  # of the disk, or of workers
-        raise
-    except Exception as error:
-        text = COLOUR.sub("", f"{type(error).__name__}: {error}")
-        raise _UnfitNetworkError(" ".join(text.split())) from error
-
-
 def measure_speed(extractor: keras.Model, batch: np.ndarray) -> float:
     """Return how many pictures per second pass a network, those of a batch together."""
-    seconds = []
-    for _ in range(3):  # the first one builds the graph
-        started = time.perf_counter()
-        extractor.predict_on_batch(batch)
-        seconds.append(time.perf_counter() - started)
+    # The first pass builds the graph.
+    seconds = timeit.repeat(
+        lambda: extractor.predict_on_batch(batch), number=1, repeat=3
+    )
     return len(batch) / min(seconds)

@@ -7,13 +7,15 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from lib.base.storage import acquire_lock, atomic_write, require_room, sweep
+from lib.base.storage import atomic_write, require_room
 from lib.base.work import run_blocks, show_progress
 from lib.base.workspace import Workspace
 from lib.data.store import Selection, Store, open_store
 from lib.models.keys import make_key
 
 BATCH = 32
+# Share of the largest feature of a picture by which another machine may change one: many of half precision.
+TOLERANCE = 0.1
 one_computes = threading.Lock()  # of the threads of a worker
 
 
@@ -33,7 +35,7 @@ def cached_features(
         float32 (n, *features), indexed like an array.
 
     Raises:
-        OSError: they would find no room.
+        OSError: they would find no room, or those that are kept are not what the extractor gives.
         ValueError: some are no finite numbers.
     """
     name = f"features_{make_key(extractor)}"
@@ -50,23 +52,37 @@ def cached_features(
             done = run_blocks(compute_block, blocks, store, network, address=ws.cluster)
             for block, _ in done:
                 bar.update(len(block))
-    return Selection(store, images.digests)
+    features = Selection(store, images.digests)
+    _check_kept(extractor, images, features)
+    return features
+
+
+def _check_kept(extractor, images, features):
+    """Raise an OSError where features are kept that are not those of the network.
+
+    Their key knows its settings and variables, but not what code of ours and of Keras makes of these.
+    """
+    expected = keras.ops.convert_to_numpy(extractor(images[:1]))
+    if abs(features[:1] - expected).max() > TOLERANCE * abs(expected).max():
+        raise OSError(
+            f"{features.store.folder} holds features that this network doesn't give: delete it, and run "
+            "again: they are computed anew."
+        )
 
 
 def _save_extractor(extractor, store):
     """Write the extractor to a file for workers, and return its path."""
     path = store.folder / "extractor.keras"
-    with acquire_lock(store.folder / ".lock"):
-        sweep(store.folder)
-        with atomic_write(path) as part:
-            extractor.save(part)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_write(path) as part:
+        extractor.save(part)
     return path
 
 
 @lru_cache(maxsize=1)
 def _load_extractor(path):
     """Load what `_save_extractor` wrote, once in each worker."""
-    return keras.saving.load_model(path, compile=False, safe_mode=True)
+    return keras.saving.load_model(path, compile=False)
 
 
 def compute_block(images: Selection, store: Store, network: keras.Model | Path) -> None:
@@ -76,11 +92,11 @@ def compute_block(images: Selection, store: Store, network: keras.Model | Path) 
         network: the extractor, or for a worker the path of its file.
     """
     with one_computes:
+        # An OSError of a worker that can't see them comes before any of the network.
+        pictures = images[:]
         if isinstance(network, Path):
-            # An OSError of one that can't see it is the worker's fault, not the network's.
-            network.open("rb").close()
             network = _load_extractor(network)
-        features = network.predict_on_batch(images[:]).astype(np.float32)
+        features = network.predict_on_batch(pictures).astype(np.float32)
     if not np.isfinite(features).all():
         raise ValueError(
             "some features of this network are no finite numbers: its weights may be "

@@ -34,8 +34,8 @@ def write_model(model: keras.Model, path: Path) -> None:
     plain.save(path)
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}
-    config = simplify(json.loads(members["config.json"]))
-    members["config.json"] = json.dumps(config)
+    saved = json.loads(members["config.json"])
+    members["config.json"] = json.dumps(simplify(saved))
     with zipfile.ZipFile(path, "w") as file:
         for name, content in members.items():
             file.writestr(name, content)

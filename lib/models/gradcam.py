@@ -23,6 +23,15 @@ def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: no maps are pooled.
     """
+    maps, slopes = _find_slopes(model, images)
+    weights = slopes.mean(axis=(1, 2), keepdims=True)
+    heatmaps = np.maximum((weights * maps).sum(axis=-1), 0)
+    largest = heatmaps.max(axis=(1, 2), keepdims=True)
+    return heatmaps / np.maximum(largest, 1e-30)
+
+
+def _find_slopes(model, images):
+    """Return maps, and how fast the score of the predicted class grows with each number in them."""
     import tensorflow as tf
 
     find_maps, head = _split_at_pooling(model)
@@ -39,21 +48,19 @@ def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
             for layer in head:
                 scores = layer(scores)
             score = tf.reduce_max(scores, axis=1)
-        gradient = tape.gradient(score, maps)
+        return maps.numpy(), tape.gradient(score, maps).numpy()
     finally:
         last.activation = activation
-    weights = tf.reduce_mean(gradient, axis=(1, 2), keepdims=True)
-    evidence = tf.reduce_sum(weights * maps, axis=-1)
-    heatmaps = np.maximum(evidence, 0)
-    largest = heatmaps.max(axis=(1, 2), keepdims=True)
-    return heatmaps / np.maximum(largest, 1e-30)
 
 
 def _split_at_pooling(model):
-    """Return the model to the maps that are pooled last, and the layers behind them."""
-    layers = model.layers
-    for position in reversed(range(len(layers))):
-        layer = layers[position]
-        if isinstance(layer, POOLING) and len(layer.input.shape) == 4:
-            return keras.Model(model.inputs[0], layer.input), layers[position:]
+    """Return the model to the maps that are pooled last, and the layers behind them.
+
+    A single place, which some networks flatten, is no map to point at.
+    """
+    for position, layer in reversed(list(enumerate(model.layers))):
+        if isinstance(layer, POOLING):
+            maps = layer.input
+            if len(maps.shape) == 4 and maps.shape[1:3] != (1, 1):
+                return keras.Model(model.inputs[0], maps), model.layers[position:]
     raise ValueError("no maps lead to its answer, so there is no place to point at.")

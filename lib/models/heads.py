@@ -13,9 +13,8 @@ def build_head(classifier: TunedLogistic) -> keras.Sequential:
         # Softmax gives the first class a logit, too: 0.
         weights = np.pad(weights, [(0, 0), (1, 0)])
         bias = np.pad(bias, (1, 0))
-    inputs = keras.Input((len(weights),))
     dense = keras.layers.Dense(len(bias), activation="softmax")
-    head = keras.Sequential([inputs, dense], name="head")
+    head = keras.Sequential([keras.Input((len(weights),)), dense], name="head")
     head.set_weights([weights, bias])
     return head
 

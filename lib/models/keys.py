@@ -77,25 +77,33 @@ def make_keys(
     """Make the keys of a training, as fields of its record.
 
     A training is decided by the batches, the layers, how the model is compiled, what learns, the code,
-    and all weights. A family leaves out the seed and the first weights of what learns.
+    and all weights. A family leaves out the seed and the first weights of what learns. Where a model is
+    compiled with code of one's own the key is always another, and a note says so.
 
     Args:
         model: as it is compiled.
-        build: the function that made it.
+        build: the function that made it, written with `def` in a cell or a file.
         batches: to train and to validate on.
         decisive: further settings, such as epochs.
         seed: of the first weights and the batches.
     """
+    source = textwrap.dedent(inspect.getsource(build))
     family = make_key(
         decisive,
         TRAINING_VERSION,
         batches[0].set_hash,
         [part.describe() for part in batches],
         describe_settings(model),
-        _read_source(build),
+        ast.unparse(ast.parse(source)),  # without its comments
         model.non_trainable_weights,
     )
-    key = make_key(family, seed, model, _mark_custom_code(model, build))
+    custom = find_custom_objects(simplify(model.get_compile_config()))
+    if custom:
+        print(
+            f"Note: always trained anew, since no key can tell what {', '.join(custom)} does; "
+            "losses and metrics of Keras are known by their names."
+        )
+    key = make_key(family, seed, model, uuid.uuid4().hex if custom else "")
     return {"family": family, "key": key, "seed": seed}
 
 
@@ -105,34 +113,6 @@ def describe_settings(model: keras.Model) -> list:
     settings = _describe_config(model.get_compile_config())
     learns = [variable.trainable for variable in model.variables]
     return [model.dtype_policy.name, layers, settings, model.jit_compile, learns]
-
-
-def _read_source(build):
-    """Return the source of a function without its comments; "" where it can't be read."""
-    try:
-        source = textwrap.dedent(inspect.getsource(build))
-        return ast.unparse(ast.parse(source))
-    # A lambda within a call has half a line of source.
-    except (OSError, TypeError, SyntaxError):
-        return ""
-
-
-def _mark_custom_code(model, build):
-    """Return "", or, where code decides that no key can tell, a text that is always another.
-
-    This is a function, or other code of one's own, that a model is compiled with, or a `build` without
-    source. A note says so.
-    """
-    custom = find_custom_objects(simplify(model.get_compile_config()))
-    if not _read_source(build):
-        custom.append(f"{build}, whose source can't be read,")
-    if not custom:
-        return ""
-    print(
-        f"Note: always trained anew, since no key can tell what {', '.join(custom)} does; "
-        "losses and metrics of Keras are known by their names."
-    )
-    return uuid.uuid4().hex
 
 
 def simplify(config: object) -> object:
@@ -167,14 +147,12 @@ def _simplify_part(part):
 
 def find_custom_objects(config: object) -> list[str]:
     """Name the layers and functions in a configuration that are not Keras' or keras-hub's own."""
+    parts = []
+    json.loads(json.dumps(config), object_hook=parts.append)
     found = []
-
-    def note(part: dict) -> dict:
+    for part in parts:
         kind = part.get("class_name")
         module = str(part.get("module", "keras"))
         if kind == "__lambda__" or not module.startswith("keras"):
             found.append(part.get("registered_name") or kind)
-        return part
-
-    json.loads(json.dumps(config), object_hook=note)
     return found

@@ -24,8 +24,8 @@ class LiteRTModel:
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         """Return probabilities, float32 (n, classes), of pictures, uint8."""
-        answers = [self.run(images=image[np.newaxis]) for image in images]
-        return np.vstack([answer["output_0"] for answer in answers])
+        answers = [self.run(images=image[np.newaxis])["output_0"] for image in images]
+        return np.vstack(answers)
 
 
 def export_litert(model: keras.Model, path: Path) -> None:
@@ -41,9 +41,7 @@ def export_litert(model: keras.Model, path: Path) -> None:
     # One version of Keras heeds the shape of the first, another that of the second.
     picture = keras.Input(batch_shape=shape, dtype="uint8", name="images")
     signature = [keras.InputSpec(shape=shape, dtype="uint8", name="images")]
-    network = model
-    if has_backbone(model):
-        network = expose_features(model)
+    network = expose_features(model) if has_backbone(model) else model
     probabilities = network(keras.ops.cast(picture, "float32"), training=False)
     answer = keras.Model(picture, probabilities)
     # Phones have LiteRT's own operations alone; Keras would admit TensorFlow's.
@@ -63,11 +61,9 @@ def export_litert(model: keras.Model, path: Path) -> None:
 
 
 def open_litert(path: Path) -> LiteRTModel:
-    """Open a LiteRT file, by ai-edge-litert where it is installed."""
-    try:
-        from ai_edge_litert import interpreter as lite
-    except ImportError:
-        from tensorflow import lite
+    """Open a LiteRT file."""
+    from tensorflow import lite
+
     # TensorFlow says at each use that its interpreter moves to ai-edge-litert.
     with warnings.catch_warnings(action="ignore", category=UserWarning):
         interpreter = lite.Interpreter(str(path), num_threads=count_cores())
@@ -80,8 +76,6 @@ def try_export(model: keras.Model, path: Path) -> str:
     """Write a model as `export_litert` does; return "", or why there is no file."""
     try:
         export_litert(model, path)
-        opened = open_litert(path)
-        opened.predict_on_batch(np.zeros((1, *opened.input_shape[1:]), np.uint8))
     # A converter refuses a network in many ways; no result is lost by that.
     except Exception as error:
         path.unlink(missing_ok=True)

@@ -11,8 +11,7 @@ from lib.models.record import Record
 
 PRESET = "hub:"
 # What is known of pretrained networks: the first row counts whose `begins` a name begins with.
-TABLE = read_table(Path(__file__).with_name("origins.csv"))
-ORIGINS = TABLE.set_index("begins").to_dict("index")
+KNOWN = read_table(Path(__file__).with_name("origins.csv")).set_index("begins")
 
 
 class Network(NamedTuple):
@@ -66,10 +65,10 @@ def describe_origin(spec: str, weights: str) -> dict[str, str]:
         # A file, or a folder that someone calls like a preset, may be anything.
         name = ""
     # The last row begins with nothing, as every name does.
-    row = next(filter(name.lower().startswith, ORIGINS))
-    origin = ORIGINS[row]
-    base_model = origin["base_model"].format(name.removeprefix(PRESET))
-    return origin | {"base_model": base_model}
+    row = next(filter(name.lower().startswith, KNOWN.index))
+    origin = KNOWN.loc[row].to_dict()
+    origin["base_model"] = origin["base_model"].format(name.removeprefix(PRESET))
+    return origin
 
 
 def describe_base(base: Network | Record | None) -> dict:
@@ -98,10 +97,9 @@ def list_settings(parameters: dict, base: dict) -> dict:
         parameters: by their names, in capitals.
         base: of `describe_base`, whose network and weights name no folder.
     """
-    settings = {}
-    for name, value in parameters.items():
-        if "SEED" not in name:
-            settings[name.lower()] = value
+    settings = {
+        name.lower(): value for name, value in parameters.items() if "SEED" not in name
+    }
     if base["kind"] != "network":
         settings["backbone"] = base["network"]
         settings["weights"] = base["weights"]

@@ -60,12 +60,3 @@ def expose_features(model: keras.Model) -> keras.Model:
     """Make of a model with a backbone one that gives probabilities and, from the same pass, features."""
     outputs = [*model.outputs, model.layers[-2].output]
     return keras.Model(model.inputs, outputs, name=model.name)
-
-
-def list_layers(model: keras.Model) -> list[keras.Layer]:
-    """List the layers of a model, the models among them, and then the layers within these."""
-    listed = list(model.layers)
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            listed += list_layers(layer)
-    return listed

@@ -1,13 +1,12 @@
 """The record of a model, which is the JSON beside its file: read, listed and updated without Keras."""
 
-import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields, replace
 from operator import attrgetter
 from pathlib import Path
 
-from lib.base.workspace import Workspace, read_columns
-from lib.data.findings import RESERVED
+from lib.base.paths_file import read_json
+from lib.base.workspace import Workspace
 from lib.data.split import identify_set, read_split
 
 
@@ -93,12 +92,11 @@ class Record:
 
 def read_record(path: Path) -> Record | None:
     """Read the JSON beside a file; None where it is missing or damaged."""
-    known = {each.name for each in fields(Record)}
     try:
-        text = path.with_suffix(".json").read_text(encoding="utf-8")
-        content = json.loads(text)
+        content = read_json(path.with_suffix(".json"))
         # Another version of the project may know more.
-        facts = {name: content[name] for name in known.intersection(content)}
+        known = [each.name for each in fields(Record)]
+        facts = {name: content[name] for name in known if name in content}
         if "answer_sets" in facts:
             facts["answer_sets"] = AnswerSets(**facts["answer_sets"] or {})
         return Record(**facts)
@@ -113,37 +111,13 @@ def update_record(ws: Workspace, record: Record, **facts: object) -> Record:
     return record
 
 
-def remove_predictions(ws: Workspace, name: str) -> bool:
-    """Remove the answers of a model, as 08 has written them; False where the table has other columns."""
-    path = ws.results / f"predictions/{name}.csv"
-    record = read_record(ws.results / f"models/{name}.json")
-    if record is None or not path.exists():
-        return True
-    is_ours = read_columns(path) == [*RESERVED, *record.class_names]
-    if is_ours:
-        path.unlink()
-    return is_ours
-
-
-def read_records(ws: Workspace) -> list[Record]:
-    """Read the records of all models that name one label, the oldest first.
-
-    A model whose record is missing or damaged is none, and so is a record without its model.
-    """
-    # Of two of one second the first seed, whose name is the shorter, counts as the newer.
-    paths = sorted(ws.results.glob("models/*.keras"), reverse=True)
-    # A model of several labels has a split of its own.
-    found = [each for each in map(read_record, paths) if each and not each.thresholds]
-    return sorted(found, key=attrgetter("date"))
-
-
 def list_records(
     ws: Workspace, kinds: Collection[str] = (), name: str = ""
 ) -> list[Record]:
     """List the models of the current split that name one label, in the order of the notebooks.
 
     Trainings of one configuration count together where they are of the family of the newest, and each
-    seed counts once.
+    seed counts once. A note names a model that is left out, and says why.
 
     Args:
         ws: the workspace.
@@ -153,16 +127,19 @@ def list_records(
     Raises:
         FileNotFoundError: there is none.
     """
+    found = _read_records(ws, kinds)
     set_hash = identify_set(read_split(ws))
-    current = [each for each in read_records(ws) if each.split_hash == set_hash]
+    current = [each for each in found if each.split_hash == set_hash]
     families = {each.configuration: each.family for each in current}
     runs = {}
     for record in current:
         if record.family == families[record.configuration]:
             runs[record.configuration, record.seed] = record
     records = sorted(runs.values(), key=attrgetter("notebook", "name"))
-    if kinds:
-        records = [each for each in records if each.kind in kinds]
+    for record in found:
+        if record not in records:
+            why = "it is of other pictures, labels or parts, or was trained again since"
+            print(f"Note: {record.name} is left out: {why}.")
     if name:
         records = [each for each in records if each.name == name]
     if not records:
@@ -172,3 +149,20 @@ def list_records(
             "(network), 04_resnet50_transfer (transfer) or 05_backbones (linear) first."
         )
     return records
+
+
+def _read_records(ws, kinds):
+    """Read the records of all models of some kinds that name one label, the oldest first."""
+    found = []
+    # Of two of one second the first seed, whose name is the shorter, counts as the newer.
+    for path in sorted(ws.results.glob("models/*.keras"), reverse=True):
+        record = read_record(path)
+        if record is None:
+            print(
+                f"Note: {path} is left out, since its .json is missing or damaged: copy both again, or run "
+                "again the notebook that made them."
+            )
+        # A model of several labels has a split of its own.
+        elif record.kind in (kinds or [record.kind]) and not record.thresholds:
+            found.append(record)
+    return sorted(found, key=attrgetter("date"))

@@ -43,8 +43,11 @@ def keep_features(ws: Workspace, model: keras.Model, record: Record) -> None:
     extractor, _ = find_parts(model)
     table = read_split(ws)
     validation = table[table.part == "validation"]
+    shuffled = table[table.part == "train"].sample(frac=1, random_state=0)
+    # As many of each class while there are enough.
+    turn = shuffled.groupby("label").cumcount().sort_values(kind="stable")
     count = MAX_NUMBERS // extractor.output_shape[1]
-    sample = _sample_evenly(table[table.part == "train"], count)
+    sample = shuffled.loc[turn.index[:count]]
     rows = pd.concat([sample, validation])
     images = open_pixels(ws, rows, record.image_size)
     features = cached_features(extractor, images, ws)[:]
@@ -58,13 +61,6 @@ def keep_features(ws: Workspace, model: keras.Model, record: Record) -> None:
             distances=distances,
             groups=validation.group,
         )
-
-
-def _sample_evenly(rows, count):
-    """Draw so many rows, as many of each class while there are enough."""
-    shuffled = rows.sample(frac=1, random_state=0)
-    turn = shuffled.groupby("label").cumcount()
-    return shuffled.loc[turn.sort_values(kind="stable").index[:count]]
 
 
 def open_features(

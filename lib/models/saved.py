@@ -13,15 +13,9 @@ from lib.base.machine import PACKAGES, describe_environment, find_versions
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace, read_table
 from lib.models.files import write_model
-from lib.models.record import (
-    Record,
-    read_record,
-    remove_predictions,
-    update_record,
-)
+from lib.models.record import Record, read_record, update_record
 
 HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
-HISTORY_TYPES = dict.fromkeys(HISTORY_COLUMNS, float) | {"epoch": int}
 # How far the answers of a file may differ from its model's on the same machine.
 TOLERANCE = 1e-4
 # Where one of them multiplies with ten bits: in half precision, and on GPUs that compute float32 as TF32.
@@ -42,7 +36,7 @@ def describe_model(model: keras.Model, ws: Workspace, **facts: object) -> Record
         "configuration": model.name,
         "image_size": model.input_shape[1],
         "parameters_total": model.count_params(),
-        "parameters_trainable": sum(w.numpy().size for w in model.trainable_weights),
+        "parameters_trainable": sum(map(np.size, model.trainable_weights)),
         "versions": find_versions(PACKAGES),
         "hardware": describe_environment().splitlines()[-1],
         "date": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
@@ -69,8 +63,7 @@ def save(
         ws: the workspace.
         record: of `describe_model`.
         pictures: uint8 (n, size, size, 3), n at least 1.
-        y_prob: float (n, classes), what the model answers to them, or what its head was made of: a
-            classifier of scikit-learn, say, which knows no TF32.
+        y_prob: float (n, classes), what it answers to them, or the classifier that its head was made of.
         history: one row per epoch of the training; None where there were no epochs.
 
     Returns:
@@ -84,22 +77,25 @@ def save(
     with atomic_write(path) as part:
         write_model(model, part)
         _check_answers(model, part, pictures=pictures, y_prob=y_prob)
-    # What was made of the model that this one replaces.
-    remove_predictions(ws, name)
-    for suffix in (".md", ".npz", ".tflite"):
-        path.with_suffix(suffix).unlink(missing_ok=True)
+    _remove_derived(ws, path)
     if history is not None:
         ws.save_table(history, f"history/{name}.csv")
-    file_hash = hash_file(path, record.class_names)
-    record = update_record(ws, record, file_hash=file_hash)
+    record = update_record(ws, record, file_hash=hash_file(path, record.class_names))
     for kept in ws.results.glob(f"checkpoints/{name}-{'?' * 16}.npz"):
         kept.unlink()
     return record
 
 
+def _remove_derived(ws, path):
+    """Remove what was made of the model that another one replaces."""
+    (ws.results / f"predictions/{path.stem}.csv").unlink(missing_ok=True)
+    for suffix in (".md", ".npz", ".tflite"):
+        path.with_suffix(suffix).unlink(missing_ok=True)
+
+
 def _check_answers(model, path, *, pictures, y_prob):
     """Raise a ValueError where a file gives other probabilities than it should."""
-    loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
+    loaded = keras.saving.load_model(path, compile=False)
     loaded.jit_compile = model.jit_compile  # XLA rounds otherwise.
     answers = loaded.predict_on_batch(pictures)
     # The file computes in float32.
@@ -131,25 +127,20 @@ def open_model(path: Path) -> tuple[keras.Model, Record]:
             f"{path} or its .json is missing or damaged, or they don't belong together: copy both again, "
             "or run again the notebook that made them."
         )
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True), record
-    # Keras has many for a file that it can't read.
-    except Exception as error:
-        raise ValueError(f"{path} can't be loaded: {error}") from error
+    return keras.saving.load_model(path, compile=False), record
 
 
 def is_whole(path: Path, record: Record | None) -> bool:
     """Tell whether the file of a model is there, and the one of its record."""
-    if record is None or not path.exists():
-        return False
-    return record.file_hash == hash_file(path, record.class_names)
+    is_there = record is not None and path.exists()
+    return is_there and record.file_hash == hash_file(path, record.class_names)
 
 
 def read_history(ws: Workspace, name: str) -> pd.DataFrame:
     """Read the history of a training; an empty table where it is missing or damaged."""
     try:
         history = read_table(ws.results / f"history/{name}.csv")
-        return history.astype(HISTORY_TYPES)
+        return history.astype(float).astype({"epoch": int})
     except (KeyError, OSError, ValueError):
         return pd.DataFrame()
 

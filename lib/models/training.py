@@ -72,7 +72,7 @@ class Runs:
     last whole epoch, and a finished one is taken from its files, unless what decides the outcome is
     other: pictures, layers, first weights, what learns, how it is compiled, or the source of `build`.
     After its turn a model is saved, if its file answers as it does. With TRAIN_ANEW=1 in the environment
-    nothing counts that was trained before the runs were made.
+    nothing counts that was trained before.
 
     Args:
         build: returns a model, RGB pictures of 0-255 to probabilities, compiled with metrics=["accuracy"];
@@ -111,11 +111,14 @@ class Runs:
         self.ws = ws
         self.parameters = parameters
         self.seeds = seeds
-        self.facts = facts | describe_base(base)
+        of_split = {
+            "class_names": batches[0].class_names,
+            "split_hash": batches[0].set_hash,
+        }
+        self.facts = facts | of_split | describe_base(base)
         self.facts["parameters"] = list_settings(parameters, self.facts)
         self.epochs = parameters["EPOCHS"]
-        # Seeds of which nothing counts that is there.
-        self._anew = set(seeds) if environ.get("TRAIN_ANEW") else set()
+        self.is_anew = bool(environ.get("TRAIN_ANEW"))
         self._first = None
 
     @property
@@ -134,8 +137,7 @@ class Runs:
             if history is None:
                 history = yield from self._offer(run)
                 self._save(run, history)
-            if self._first is None:
-                self._first = Trained(run.whole, history)
+            self._first = self._first or Trained(run.whole, history)
 
     def _prepare(self, seed):
         """Build the model of one seed, and what `fit` needs for it."""
@@ -145,17 +147,24 @@ class Runs:
         files.check_saveable(whole)
         batches = [part.reseed(seed) for part in self.batches]
         train = batches[0]
-        strategy = self.parameters.get("CLASS_WEIGHTS", "none")
         class_weights = generators.compute_class_weights(
-            train.y_true, train.num_classes, strategy
+            train.y_true,
+            train.num_classes,
+            self.parameters.get("CLASS_WEIGHTS", "none"),
         )
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
         identity = keys.make_keys(model, self.build, batches, decisive, seed)
-        record = self._describe_whole(whole, identity)
-        path = self.ws.file("checkpoints", f"{record.name}-{record.key[:16]}.npz")
-        if seed in self._anew:
+        name = whole.name
+        if self._first is not None:
+            name += f"@{seed}"
+        record = saved.describe_model(
+            whole, self.ws, name=name, **identity, **self.facts
+        )
+        path = self.ws.file("checkpoints", f"{name}-{record.key[:16]}.npz")
+        if self.is_anew:
             path.unlink(missing_ok=True)
-        checkpoint = Checkpoint(path, model, train, self.epochs)
+        training = f"{name}, seed {seed}"
+        checkpoint = Checkpoint(path, training, model, train, self.epochs)
         options = {
             "initial_epoch": len(checkpoint.rows),
             "callbacks": [checkpoint],
@@ -166,29 +175,13 @@ class Runs:
         streams = map(generators.stream, batches)
         return Run(model, *streams, options, whole, record, checkpoint)
 
-    def _describe_whole(self, whole, identity):
-        """Make the record of a training, whose name ends in its seed unless it is the first."""
-        name = whole.name
-        if self._first is not None:
-            name += f"@{identity['seed']}"
-        return saved.describe_model(
-            whole,
-            self.ws,
-            name=name,
-            class_names=self.batches[0].class_names,
-            split_hash=self.batches[0].set_hash,
-            **identity,
-            **self.facts,
-        )
-
     def _take(self, run):
         """Return the history of a finished training, and set its weights; None where it isn't finished."""
         name = run.record.name
         path = self.ws.results / f"models/{name}.keras"
         kept = read_record(path)
-        is_anew = run.record.seed in self._anew
         # Where there is a checkpoint, the same training was begun anew, and goes on.
-        if kept is None or is_anew or run.checkpoint.path.exists():
+        if kept is None or self.is_anew or run.checkpoint.path.exists():
             return None
         history = saved.read_history(self.ws, name)
         reason = ""
@@ -200,8 +193,9 @@ class Runs:
             print(f"Note: {name} is trained anew: {reason}")
             return None
         run.whole.set_weights(saved.load_model(self.ws, name).get_weights())
-        date = kept.date
-        print(f"Note: {name} is taken from the training of {date}; --anew trains again")
+        print(
+            f"Note: {name} is taken from the training of {kept.date}; --anew trains again"
+        )
         return history
 
     def _offer(self, run):
@@ -222,26 +216,21 @@ class Runs:
         except GeneratorExit:
             print(f"Note: {name} is not saved: run the loop again, and it goes on.")
             raise
-        finally:
-            # What is there now is of this loop.
-            if checkpoint.rows:
-                self._anew.discard(run.record.seed)
         if len(checkpoint.rows) < self.epochs:
             raise ValueError(
                 f"{name} is not saved, since `fit` has not trained it for {self.epochs} epochs: {LOOP}"
             )
         history = pd.DataFrame(checkpoint.rows, columns=saved.HISTORY_COLUMNS)
-        return history.astype(saved.HISTORY_TYPES)
+        return history.astype({"epoch": int})
 
     def _save(self, run, history):
         """Save a trained model, checked on some pictures."""
         validation = self.batches[1]
-        few = slice(32)
         saved.save(
             run.whole,
             self.ws,
             replace(run.record, seconds=round(float(history.seconds.sum()), 1)),
-            pictures=validation.pictures[few],
-            y_prob=run.model.predict_on_batch(validation.inputs[few]),
+            pictures=validation.pictures[:32],
+            y_prob=run.model.predict_on_batch(validation.inputs[:32]),
             history=history,
         )

@@ -163,7 +163,7 @@ def turn_class_names(model):
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (os.unlink, "copy.keras is no .keras file"),
+        (os.unlink, "copy.keras or its .json is missing"),
         (remove_json, "copy.keras .*json"),
         (turn_class_names, "copy.keras or its .json"),
     ],

@@ -72,3 +72,18 @@ def test_other_weights_do_not_share_features(extractor, images, ws):
 
     sizes = [path.stat().st_size for path in ws.scratch.glob("**/features_*/digests")]
     assert sizes == [70 * 32, 70 * 32]
+
+
+def test_kept_features_that_the_network_does_not_give_are_an_error_that_names_them(
+    images, ws
+):
+    scaling = keras.layers.Normalization()
+    layers = [keras.Input((8, 8, 3)), scaling, keras.layers.Flatten()]
+    network = keras.Sequential(layers)
+    scaling.adapt_mean.assign([100.0] * 3)
+    cached_features(network, images, ws)
+    # The same settings and variables, but not what is computed of them.
+    scaling.finalize_state()
+
+    with pytest.raises(OSError, match="/features_[0-9a-f]+ .*: delete it"):
+        cached_features(network, images, ws)

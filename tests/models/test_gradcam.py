@@ -139,6 +139,19 @@ def test_the_score_is_the_one_before_the_last_activation():
     assert np.allclose(heatmaps, gradcam.grad_cam(model, images), atol=1e-6)
 
 
+def test_a_single_place_that_is_flattened_is_no_map():
+    keras.utils.set_random_seed(0)
+    pixels = keras.Input((SIZE, SIZE, 3))
+    maps = layers.Conv2D(8, 8, strides=8)(pixels)
+    pooled = layers.GlobalAveragePooling2D(keepdims=True)(maps)
+    model = add_head(pixels, layers.Flatten()(layers.Conv2D(8, 1)(pooled)))
+    images, _, _ = draw_patches(3)
+
+    heatmaps = gradcam.grad_cam(model, images)
+
+    assert heatmaps.shape == (3, 4, 4)
+
+
 def test_a_model_without_maps_is_an_error_that_says_so():
     pixels = keras.Input((SIZE, SIZE, 3))
     tokens = layers.Reshape((16, 8))(layers.Conv2D(8, 8, strides=8)(pixels))

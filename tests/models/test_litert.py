@@ -1,13 +1,8 @@
 """LiteRT files: they answer like their model, or there is a reason and no file."""
 
-import sys
-from types import SimpleNamespace
-from unittest import mock
-
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from lib.data import generators
 from lib.models import classify, litert
@@ -57,18 +52,6 @@ def test_network_that_the_converter_refuses_is_a_reason_and_no_file(tmp_path):
     assert "Erfinv" in reason
     assert len(reason) < 300
     assert list(tmp_path.iterdir()) == []
-
-
-def test_ai_edge_litert_is_asked_where_it_is_installed(exported, monkeypatch):
-    # Its interpreter is TensorFlow's, under another name.
-    its_own = mock.Mock(wraps=tf.lite.Interpreter)
-    package = SimpleNamespace(interpreter=SimpleNamespace(Interpreter=its_own))
-    monkeypatch.setitem(sys.modules, "ai_edge_litert", package)
-
-    opened = litert.open_litert(exported[1])
-
-    assert its_own.called
-    assert opened.predict_on_batch(draw_images(2)).shape == (2, 3)
 
 
 @pytest.mark.filterwarnings("error:.*Interpreter.*:UserWarning")

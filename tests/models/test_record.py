@@ -30,12 +30,15 @@ def name_records(ws, *filters):
     return [record.name for record in list_records(ws, *filters)]
 
 
-def test_a_changed_network_is_not_averaged_with_earlier_seeds(prepared):
+def test_a_changed_network_is_not_averaged_with_earlier_seeds_and_a_note_says_so(
+    prepared, capsys
+):
     train_network(prepared, [42, 43])
 
     train_network(prepared, [42], units=5)
 
     assert name_records(prepared) == ["cnn"]
+    assert "\nNote: cnn@43 is left out: it is of other" in capsys.readouterr().out
 
 
 def test_a_seed_counts_once(prepared):
@@ -87,12 +90,16 @@ def test_what_another_version_knew_more_is_passed_over(prepared):
 
 
 @pytest.mark.parametrize("content", ['{"name": "ha', "[]", '{"name": "half"}', "1"])
-def test_models_of_damaged_records_are_none(content, prepared):
+def test_model_of_a_damaged_record_is_left_out_after_a_note_that_names_its_file(
+    content, prepared, capsys
+):
     describe(prepared, "whole")
     describe(prepared, "half")
     prepared.file("models/half.json").write_text(content)
 
     assert name_records(prepared) == ["whole"]
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"Note: {prepared.results}/models/half.keras is left out")
 
 
 def test_record_without_its_model_and_a_model_of_several_labels_do_not_count(prepared):
