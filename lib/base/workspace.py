@@ -89,8 +89,11 @@ class Workspace:
         """Write these paths, without the cluster, as run_paths.json of the results."""
         # The next run looks for these corrections there, too, and may find none.
         left_out = (None, self.cluster, self.results / folders.CORRECTIONS)
-        places = vars(self).items()
-        paths = {key: str(place) for key, place in places if place not in left_out}
+        paths = {
+            key: str(place)
+            for key, place in vars(self).items()
+            if place not in left_out
+        }
         self.save_json(paths, "run_paths.json")
         return self.results / "run_paths.json"
 
@@ -110,15 +113,6 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read a CSV file as text; a class named "NA", "007" or "=x" stays what it is."""
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     return table.map(read_cell).rename(columns=read_cell)
-
-
-def read_columns(path: Path) -> list[str]:
-    """Read the names of the columns that `write_table` wrote; none of a file that is no CSV file."""
-    try:
-        table = pd.read_csv(path, nrows=0, compression=None)
-    except ValueError:
-        return []
-    return list(map(read_cell, table))
 
 
 def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - reads as workspace.open

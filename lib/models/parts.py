@@ -51,9 +51,9 @@ def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
         raise ValueError(
             f"{model.name} has no backbone, as models of 04, 05 and 06 have, so it can't tell strangers."
         )
-    features = model.layers[-2].output
-    extractor = keras.Model(model.inputs[0], features, name="extractor")
-    return extractor, model.layers[-1]
+    *_, features, head = model.layers
+    extractor = keras.Model(model.inputs[0], features.output, name="extractor")
+    return extractor, head
 
 
 def expose_features(model: keras.Model) -> keras.Model:

@@ -163,8 +163,7 @@ class Runs:
         path = self.ws.file("checkpoints", f"{name}-{record.key[:16]}.npz")
         if self.is_anew:
             path.unlink(missing_ok=True)
-        training = f"{name}, seed {seed}"
-        checkpoint = Checkpoint(path, training, model, train, self.epochs)
+        checkpoint = Checkpoint(path, f"{name}, seed {seed}", model, train, self.epochs)
         options = {
             "initial_epoch": len(checkpoint.rows),
             "callbacks": [checkpoint],

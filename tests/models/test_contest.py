@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-from PIL import Image
 
 from lib.data import split
 from lib.models import contest
@@ -130,21 +129,6 @@ def test_network_whose_features_are_all_the_same_stays_away_and_the_others_go_on
 
     assert list(features) == ["large"]
     assert "the same for all" in facts[0]["reason"]
-
-
-def test_network_for_which_a_changed_picture_would_be_read_stays_away(
-    prepared, networks
-):
-    table = split.read_split(prepared)
-    file = table.file[table.part == "train"].iloc[0]
-    Image.new("RGB", (30, 24)).save(prepared.train / file)
-    # 01 has prepared pixels of the other size alone.
-    specs = [f"{networks['small']}@12", networks["large"]]
-
-    facts, features = gather(specs, prepared)
-
-    assert list(features) == ["large"]
-    assert "has changed since 01_data_prep" in facts[0]["reason"]
 
 
 def test_network_with_a_feature_that_is_no_number_stays_away_and_the_others_go_on(

@@ -15,7 +15,6 @@ from sklearn.preprocessing import StandardScaler
 
 from lib.data.split import deal_folds
 from lib.models import heads, linear
-from lib.models.temperature import apply_temperature
 
 
 def draw_features(n, d, num_classes=4, spread=2.0):
@@ -118,25 +117,6 @@ def test_rows_of_a_group_are_held_out_together_where_C_is_chosen():
 
     assert measure_accuracy(labels, divided.held_out_) > 0.8
     assert measure_accuracy(labels, together.held_out_) < 0.7
-
-
-def test_a_lesson_can_write_the_outer_loop_with_the_strengths_that_were_chosen():
-    features, y_true = draw_features(600, 40)
-    groups = np.arange(600) // 2
-    fold = deal_folds(y_true, groups, folds=5, seed=4)
-
-    scores = cross_validate(features, y_true, groups=groups, deal_seed=4)
-
-    y_prob = linear.answer_held_out(scores, features, num_classes=4)
-    assert len({fitted.C_ for fitted in scores["estimator"]}) > 1
-    for number, fitted in enumerate(scores["estimator"]):
-        held = fold == number
-        regression = LogisticRegression(C=fitted.C_)
-        model = make_pipeline(StandardScaler(), regression)
-        model.fit(features[~held], y_true[~held])
-        plain = model.predict_proba(features[held])
-        scaled = apply_temperature(plain, fitted.temperature_)
-        assert np.allclose(y_prob[held], scaled, atol=1e-4)
 
 
 def test_few_mistakes_are_no_reason_to_be_sure():
