@@ -23,13 +23,6 @@ def test_of_no_picture_nothing_is_known():
     assert intervals.effective_sample_size([]) == 0
 
 
-def test_a_large_group_makes_pictures_count_less():
-    # One burst of 8 pictures, and 4 single ones: 12² / (8² + 4).
-    groups = [0] * 8 + [1, 2, 3, 4]
-
-    assert intervals.effective_sample_size(groups) == pytest.approx(144 / 68)
-
-
 @pytest.mark.parametrize("bursts", simulations.UNEQUAL)
 def test_intervals_hold_the_truth_where_groups_are_of_unequal_size(bursts):
     held = simulations.cover_unequal(*bursts, reports=400)
@@ -61,16 +54,6 @@ def test_fractions_of_pictures_beat_no_baseline():
     # 6 of 6 at one half: p = 2 / 2⁶ = 0.031; 5 of 5: 0.063.
     assert label_tests.beats_baseline(1, 6.0, 0.5, count=1)
     assert not label_tests.beats_baseline(1, 5.9, 0.5, count=1)
-
-
-def test_without_runs_the_t_is_that_of_one_more_picture_won_by_each_side():
-    gaps = np.repeat([-1.0, 0, 1], [10, 70, 20])
-    expected = stats.ttest_1samp([*gaps, 1, -1], 0)
-
-    low, high, p_value = intervals.compare_runs([gaps], np.arange(100))
-
-    assert p_value == pytest.approx(expected.pvalue)
-    assert (low, high) == pytest.approx(tuple(expected.confidence_interval()))
 
 
 def test_bounds_of_a_difference_end_at_1():
