@@ -77,7 +77,8 @@ colab:  ## your copy's address into bootstrap cells and badges: REPO=owner/name
 	$(PYTHON) .github/address.py $(REPO)
 
 # A template leaves out what is folded in Jupyter.
-LESSONS = --template handouts --TemplateExporter.extra_template_basedirs=$(CURDIR)/lib/evaluation/templates
+LESSONS = --template handouts --TemplateExporter.extra_template_basedirs=$(CURDIR)/lib/evaluation/templates \
+	--TemplateExporter.filters split=re.split --TemplateExporter.filters exists=os.path.exists
 LAST = $(or $(wildcard $(PATHS)),demo)
 handouts: $(VENV)/installed-tests  ## the lessons of the last run for print and phone: PATHS=demo, or your file
 	results=$$($(BIN)/python -c "from lib import workspace; print(workspace.read('$(LAST)').results)") && \

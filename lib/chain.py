@@ -137,7 +137,9 @@ def share_parameters(
     """
     values = {}
     for name in names:
-        keys = list_keys(name)
+        keys = set(read_defaults_of(name))
+        if name not in BUILT_HERE:
+            keys.discard("IMAGE_SIZE")
         told = before.get(name, {})
         free = keys - given.keys() - {"SEED", "SEEDS"}
         held = {key: told[key] for key in sorted(told.keys() & free)}
@@ -147,12 +149,6 @@ def share_parameters(
     for key in given.keys() - set().union(*values.values()):
         print(f"Note: no chosen notebook has {key}.")
     return values
-
-
-def list_keys(name: str) -> set[str]:
-    """Return the parameters of a notebook that -p sets."""
-    keys = set(read_defaults_of(name))
-    return keys if name in BUILT_HERE else keys - {"IMAGE_SIZE"}
 
 
 def read_defaults_of(name: str) -> dict:

@@ -40,9 +40,7 @@ CELLS = {"bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
 logging.getLogger("papermill").setLevel(logging.CRITICAL)
 
 
-def choose_notebooks(
-    only: list[str], beyond: bool = False, ws: Workspace | None = None
-) -> list[str]:
+def choose_notebooks(only: list[str], beyond: bool, ws: Workspace) -> list[str]:
     """Return the names of the notebooks to run, in order.
 
     Args:
@@ -64,7 +62,7 @@ def choose_notebooks(
     if chosen:
         return sorted(chosen)
     usual = [name for name in NAMES[:-1] if beyond or name not in BEYOND]
-    if ws and ws.multi_labels and (beyond or not ws.is_demo):
+    if ws.multi_labels and (beyond or not ws.is_demo):
         usual.append(LAST)
     return usual
 

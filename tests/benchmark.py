@@ -593,7 +593,7 @@ def measure_scale(root: Path) -> list[dict]:
         runs.append(run_chain(folder / "paths.json", SCALE_ARGUMENTS))
         print(f"{count:,} pictures in {classes} classes: done", flush=True)
         shutil.rmtree(folder)
-    return tabulate_scale(choose_notebooks([]), runs)
+    return tabulate_scale(choose_notebooks([], False, workspace.read("demo")), runs)
 
 
 def tabulate_scale(names: list[str], runs: list[list]) -> list[dict]:

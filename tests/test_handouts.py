@@ -37,7 +37,8 @@ def page(tmp_path_factory):
         new_output("display_data", {"text/html": WIDE}),
         new_output("display_data", {"text/html": HARMFUL + COLOURED}),
     ]
-    link = new_markdown_cell("**Next:** [03_next](03_next.ipynb)")
+    links = "[this](02_lesson.ipynb) [03_next](03_next.ipynb) [how](README.md#how)"
+    link = new_markdown_cell(f"{links} [web](https://example.org/a.ipynb)")
     title = new_markdown_cell("# 02 · A lesson")
     notebook = new_notebook(cells=[title, folded, opened, link])
     nbformat.write(notebook, ws.file("notebooks", "02_lesson.ipynb"))
@@ -51,8 +52,17 @@ def page(tmp_path_factory):
 def test_folded_code_and_bars_are_left_out_and_all_else_is_kept(page):
     text = page.read_text(encoding="utf-8")
     assert "plumbing" not in text and "█" not in text
-    for kept in ("data:image/gif", "lesson", "ready", 'href="03_next.html"'):
+    for kept in ("data:image/gif", "lesson", "ready"):
         assert kept in text
+
+
+def test_links_lead_to_lessons_that_ran_and_to_the_web_alone(tab):
+    links = tab.locator("a:not(.anchor-link)").evaluate_all(
+        "all => all.map(link => [link.innerText, link.getAttribute('href')])"
+    )
+
+    assert links == [["this", "02_lesson.html"], ["web", "https://example.org/a.ipynb"]]
+    assert "03_next how" in tab.inner_text("main")
 
 
 def test_no_script_runs_in_a_page(page, browser):

@@ -168,6 +168,7 @@ def test_notebook_and_its_cells_are_short(name):
         ("05_backbones", "GridSearchCV("),
         ("05_backbones", "StratifiedGroupKFold("),
         ("06_fine_tuning", ".fit("),
+        ("08_evaluation", "log_softmax("),
     ],
 )
 def test_what_a_lesson_teaches_stands_in_an_open_cell(name, taught):

@@ -164,7 +164,7 @@ LONG = {
 @pytest.mark.parametrize("arguments", LONG.values(), ids=LONG)
 def test_long_chains_have_arguments_that_the_chain_takes(arguments):
     options = chain.parse_arguments(arguments)
-    names = runner.choose_notebooks(options.only)
+    names = runner.choose_notebooks(options.only, False, workspace.read("demo"))
     parameters = chain.parse_parameters(options.parameter)
 
     values = chain.share_parameters(names, parameters, before={})

@@ -27,8 +27,12 @@ def open_picture(data):
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
-def test_figure_becomes_one_picture(pen):
-    html = f'<img class="plot" src="data:image/svg+xml;base64,{encode(RED)}">'
+FIGURE = f'<img class="plot" src="data:image/svg+xml;base64,{encode(RED)}">'
+CHART = '<div class="chart" style="background: red; height: 99px"></div>'
+
+
+@pytest.mark.parametrize("html", [FIGURE, CHART])
+def test_figure_becomes_one_picture(pen, html):
     shown = new_output("display_data", {"text/html": html, "text/plain": "<HTML>"})
 
     (output,) = convert_outputs([shown], pen)

@@ -113,7 +113,7 @@ def convert_data(data: dict, pen: Pen) -> dict:
         data: text by its kind, as a notebook has it.
     """
     html = data.get("text/html", "")
-    if 'class="plot"' in html:
+    if 'class="plot"' in html or 'class="chart"' in html:
         png = write_png(pen.draw(html))
         return {"image/png": base64.b64encode(png).decode()}
     if "data:image/" in html:

@@ -23,13 +23,7 @@ MOUNT_AGAIN = (
 UNFINISHED = re.compile(r"unfinished_[0-9a-f]{32}(\.\w+)?")
 DAY = 86_400  # seconds
 # What a drive says that doesn't wait for the disk, or has no locks.
-UNKNOWN_CALL = (
-    errno.EINVAL,
-    errno.ENOLCK,
-    errno.ENOSYS,
-    errno.ENOTSUP,
-    errno.EOPNOTSUPP,
-)
+UNKNOWN_CALL = (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
 @contextlib.contextmanager

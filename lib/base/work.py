@@ -122,7 +122,6 @@ def connect(address: str):
             '"tcp://host:8786", or "local:2" for two workers on this machine. Dask is installed by: '
             'pip install "dask[distributed]>=2025.1"'
         )
-    print("Dask:", client, flush=True)
     clients[address] = client
     return client
 

@@ -89,8 +89,11 @@ class Workspace:
         """Write these paths, without the cluster, as run_paths.json of the results."""
         # The next run looks for these corrections there, too, and may find none.
         left_out = (None, self.cluster, self.results / folders.CORRECTIONS)
-        places = vars(self).items()
-        paths = {key: str(place) for key, place in places if place not in left_out}
+        paths = {
+            key: str(place)
+            for key, place in vars(self).items()
+            if place not in left_out
+        }
         self.save_json(paths, "run_paths.json")
         return self.results / "run_paths.json"
 

@@ -27,8 +27,13 @@ def unpack(archive: Path, scratch: Path) -> Path:
     with acquire_lock(folder.with_suffix(".lock")):
         if known.exists() and known.read_text() == _sum_sizes(folder):
             return folder
+        # tar first: one whose last member is a zip file would pass for that.
+        open_archive = _open_tar if tarfile.is_tarfile(archive) else _open_zip
         try:
-            _extract(archive, folder)
+            packed, members, size = open_archive(archive)
+            with packed:
+                require_room(folder, size, "what it holds")
+                packed.extractall(folder, members)
         # Damage shows itself in many ways, a full disk and a missing password in others.
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
@@ -41,16 +46,6 @@ def _sum_sizes(folder):
     """Say how many bytes the files below a folder have."""
     total = sum(map(os.path.getsize, list_files_below(folder)))
     return f"{total} bytes"
-
-
-def _extract(archive, folder):
-    """Write the files of an archive to a folder, if there is room for them."""
-    # tar first: one whose last member is a zip file would pass for that.
-    open_archive = _open_tar if tarfile.is_tarfile(archive) else _open_zip
-    packed, members, size = open_archive(archive)
-    with packed:
-        require_room(folder, size, "what it holds")
-        packed.extractall(folder, members)
 
 
 def _open_tar(archive):

@@ -1,5 +1,6 @@
 """Equal and alike pictures: knows which files show the same, by content, by hashes and by detail."""
 
+from collections.abc import Iterable
 from functools import partial
 from multiprocessing.pool import ThreadPool
 
@@ -74,8 +75,7 @@ def find_near_duplicates(
     # None of them needs further comparisons for itself.
     tree.misses[frames] = MAX_MISSES
     pairs = tree.grow(find_candidates(thumbnails, frames))
-    pairs = pd.concat([films, pairs])
-    return pairs.sort_values(ORDER, ignore_index=True)
+    return pd.concat([films, pairs]).sort_values(ORDER, ignore_index=True)
 
 
 def _find_films(thumbnails, pixels):
@@ -98,9 +98,10 @@ class Tree:
     def grow(self, candidates: pd.DataFrame) -> pd.DataFrame:
         """Compare candidates, in their order; return those that connect pictures."""
         edges = []
-        starts = range(0, len(candidates), BLOCK)
         with ThreadPool(count_cores()) as pool:
-            for start in show_progress(starts, "comparing look-alikes", unit="block"):
+            for start in show_progress(
+                range(0, len(candidates), BLOCK), "comparing look-alikes", unit="block"
+            ):
                 pairs = candidates[start : start + BLOCK].itertuples()
                 pairs = list(filter(self.is_worth_comparing, pairs))
                 answers = pool.map(partial(_agree, self.pixels), pairs)
@@ -117,14 +118,15 @@ class Tree:
         return not (is_vain or self.groups.connected(pair.a, pair.b))
 
 
-def describe_pairs(pictures: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+def describe_pairs(
+    pictures: pd.DataFrame, bonds: Iterable[tuple[str, str]]
+) -> pd.DataFrame:
     """Return the findings of pictures that look alike, and which of them look like another class.
 
     Args:
         pictures: Columns file, label and digest, of which none occurs twice.
-        pairs: Positions a and b of pictures, as of `find_near_duplicates`.
+        bonds: Pairs of digests of pictures that look alike, (k, 2).
     """
-    bonds = pictures.digest.to_numpy()[pairs[["a", "b"]]]
     groups = find_groups(pictures[["digest"]], bonds)
     return _describe_groups(pictures, groups, "near_duplicate", "kept")
 

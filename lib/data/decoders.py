@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import simplejpeg
 from PIL import Image, ImageCms
+from PIL.ExifTags import Base
 
 # The frame of a JPEG that is lossless, or has 12 or 16 bits a sample: a marker, its length, bits, size, and
 # the number of colours, which goes with the length. Nothing else in a file looks like that.
@@ -18,14 +19,6 @@ UNUSUAL = re.compile(
 )
 WHITE = 65_535  # of samples of 16 bits, where the file says nothing else
 MIN_ZEROS = 64  # bytes at the end of a file, of which the last were never written
-# Tags of TIFF (Adobe 1992, TIFF 6.0).
-SUBFILE = 254
-BITS = 258
-PHOTOMETRIC = 262
-MAX_SAMPLE = 281
-PLANES = 284
-PALETTE = 320
-EXTRA_SAMPLES = 338
 
 
 def read_jpeg(picture: Image.Image, data: bytes) -> Image.Image | np.ndarray:
@@ -74,7 +67,7 @@ def _get_tags(picture):
 def read_plain(picture: Image.Image) -> Image.Image:
     """Decode a picture of 8 bits a sample by Pillow, with the right colours of its palette."""
     picture.load()
-    palette = _get_tags(picture).get(PALETTE)
+    palette = _get_tags(picture).get(Base.ColorMap)
     # Some write colours as bytes into fields of two.
     if palette and max(palette) < 256:
         colours = np.reshape(palette, (3, -1)).T
@@ -87,7 +80,7 @@ def is_preview(picture: Image.Image, data: bytes) -> bool:
 
     NEF, DNG and ARW say that their first picture is a reduced one; CR2 has a mark behind its header.
     """
-    is_reduced = _get_tags(picture).get(SUBFILE, 0) & 1
+    is_reduced = _get_tags(picture).get(Base.NewSubfileType, 0) & 1
     return bool(is_reduced or re.match(rb"II\*\0.{4}CR", data, re.S))
 
 
@@ -111,7 +104,7 @@ def is_deep(picture: Image.Image, data: bytes) -> bool:
     """Tell whether a PNG or TIFF has more than 8 bits a sample."""
     if picture.format == "PNG":
         return data[24] > 8
-    return max(_get_tags(picture).get(BITS, (8,))) > 8
+    return max(_get_tags(picture).get(Base.BitsPerSample, (8,))) > 8
 
 
 def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
@@ -121,9 +114,9 @@ def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
         NotImplementedError: The samples are neither grey nor RGB(A).
     """
     tags = _get_tags(picture)
-    black_is_zero = tags.get(PHOTOMETRIC, 1) in (1, 2)
-    has_planes = tags.get(PLANES, 1) != 1
-    has_16_bits = set(tags.get(BITS, (16,))) == {16}
+    black_is_zero = tags.get(Base.PhotometricInterpretation, 1) in (1, 2)
+    has_planes = tags.get(Base.PlanarConfiguration, 1) != 1
+    has_16_bits = set(tags.get(Base.BitsPerSample, (16,))) == {16}
     has_mask = "transparency" in picture.info
     if not black_is_zero or has_planes or not has_16_bits or has_mask:
         raise NotImplementedError("neither grey nor RGB(A) of 16 bits")
@@ -133,10 +126,10 @@ def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
         raise NotImplementedError("samples that OpenCV doesn't read as 16 bits")
     if samples.ndim == 3:
         # Of OpenCV's order; a fourth may have no meaning.
-        channels = 3 if tags.get(EXTRA_SAMPLES) == (0,) else samples.shape[2]
+        channels = 3 if tags.get(Base.ExtraSamples) == (0,) else samples.shape[2]
         samples = samples[..., [2, 1, 0, 3][:channels]]
     if tags:
-        white = max(tags.get(MAX_SAMPLE, (WHITE,)))
+        white = max(tags.get(Base.MaxSampleValue, (WHITE,)))
     else:
         white = _find_white(samples, data)
     return Image.fromarray(_scale_to_bytes(samples, white))

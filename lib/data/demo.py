@@ -20,8 +20,7 @@ def unpack_pictures(folder: Path) -> None:
     """
     with acquire_lock(folder.with_suffix(".lock")):
         if not folder.exists():
-            prefix = f"{folder.name}.part"
-            with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as part:
+            with tempfile.TemporaryDirectory(dir=folder.parent) as part:
                 shutil.unpack_archive(ZIP, Path(part, "whole"))
                 Path(part, "whole").rename(folder)
 

@@ -79,13 +79,11 @@ def save_views(
         pictures: those of them that are used, with their groups and parts.
         findings: of all steps.
     """
-    checks = list_checks(findings)
     contents = decoded.loc[decoded.digest != "", ["file", "digest", *MEASURED]]
-    contents = contents.merge(checks[["file", "problem"]], how="left")
     contents = contents.merge(pictures[["file", "group"]].astype(str), how="left")
     ws.save_table(contents, "pictures.csv")
     ws.save_json({"train": str(ws.train)}, PREPARED)
-    ws.save_table(checks, "checks.csv")
+    ws.save_table(list_checks(findings), "checks.csv")
     ws.save_table(pictures[["file", "label", "part"]], "split.csv")
 
 

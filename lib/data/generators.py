@@ -114,11 +114,11 @@ def stream(batches: Batches):
     # It takes seconds to import, and 01 does without it.
     import tensorflow as tf
 
-    signature = []
-    for part in batches[0]:
-        signature.append(tf.TensorSpec((None, *part.shape[1:]), part.dtype))
+    signature = tuple(
+        tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0]
+    )
     dataset = tf.data.Dataset.from_generator(
-        lambda: iter(batches), output_signature=tuple(signature)
+        lambda: iter(batches), output_signature=signature
     )
     options = tf.data.Options()
     # The thread that tunes may hold up the end of an epoch as long as it took (TensorFlow 2.21).

@@ -110,8 +110,10 @@ def pair_hashes(
             near.append(pairs[is_near])
         found = np.unique(np.concatenate(near))
     a, b = np.divmod(found, len(both))
-    ends = np.sort([a, b % n], axis=0)
-    pairs = pd.DataFrame({"a": ends[0], "b": ends[1], "mirrored": b >= n})
+    other = b % n
+    first = np.minimum(a, other)
+    second = np.maximum(a, other)
+    pairs = pd.DataFrame({"a": first, "b": second, "mirrored": b >= n})
     return pairs[pairs.a < pairs.b].drop_duplicates()
 
 

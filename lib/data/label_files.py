@@ -36,7 +36,7 @@ def read_labels(path: Path, needed: Sequence[str] = ("file", "label")) -> pd.Dat
     Raises:
         ValueError: It is no CSV file, or has not the columns `needed`.
     """
-    cells = _parse(path).fillna("").map(str.strip).map(read_cell)
+    cells = _parse(path).map(str.strip).map(read_cell)
     names = cells.iloc[0].map(clean)
     words = names.str.casefold()
     for name, meant in HEADERS.items():
@@ -116,7 +116,6 @@ def apply_rows(
     path: Path,
     rows: pd.DataFrame,
     folder: Path,
-    required: bool = False,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give files what rows of a file of labels say of them; an empty part or group says nothing.
 
@@ -124,7 +123,6 @@ def apply_rows(
         listed: Columns file, relative to `folder`, label, part and group.
         path: The CSV file that the rows were read from, for errors.
         rows: As of `read_labels`.
-        required: Whether it is an error that no row means a file.
 
     Returns:
         The files; where one of them is for validation, those without a part are for training, else all
@@ -137,8 +135,6 @@ def apply_rows(
             file and line.
     """
     matched, lost = _match_rows(rows, listed.file, folder)
-    if required and matched.empty:
-        refuse_cells(path, rows.file, f"file in {folder}, or fits several")
     said = _check_rows(path, matched)
     later = said.index[said.part.isin(["test", "prediction"])]
     return _update(listed, said), pd.concat([lost, find(later, "test_part")])
@@ -183,6 +179,5 @@ def refuse_cells(path: Path, cells: pd.Series, kind: str) -> None:
     """
     if len(cells):
         raise ValueError(
-            f"{path}, line {cells.index[0]}: {cells.iloc[0]!r} is no {kind}. Such lines: {len(cells):,}. "
-            "Correct or delete them."
+            f"{path}, line {cells.index[0]}: {cells.iloc[0]!r} is no {kind}. Correct or delete it."
         )

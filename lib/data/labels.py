@@ -49,13 +49,13 @@ def list_pictures(
         The findings.
 
     Raises:
-        ValueError: As `apply_rows`, or no row of the labels names a file.
+        ValueError: As `read_labels` and `apply_rows`.
     """
     listed, odd = _list_files(ws, train, validation)
     findings = [odd]
     if ws.train_labels:
         rows = read_labels(ws.train_labels)
-        listed, told = apply_rows(listed, ws.train_labels, rows, train, required=True)
+        listed, told = apply_rows(listed, ws.train_labels, rows, train)
         findings.append(told)
     listed = group_files(listed, odd, group_by)
     if ws.corrections:

@@ -31,16 +31,11 @@ def is_junk(name: str) -> bool:
 
 def list_folders(folder: Path) -> list[Path]:
     """List the folders in a folder, sorted, without junk and links that lead back to it."""
-    folders = []
-    for path in sorted(folder.glob("*/")):
-        if not (is_junk(path.name) or _leads_back(path)):
-            folders.append(path)
-    return folders
-
-
-def list_picture_folders(folder: Path) -> list[Path]:
-    """List those of `list_folders` below which a file may be a picture."""
-    return list(filter(holds_pictures, list_folders(folder)))
+    return [
+        path
+        for path in sorted(folder.glob("*/"))
+        if not (is_junk(path.name) or _leads_back(path))
+    ]
 
 
 def list_files_below(folder: Path) -> Iterator[Path]:
@@ -73,9 +68,10 @@ def walk(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         The findings of those that are no pictures: junk, odd_name, circular_link, unreadable,
             not_a_file, mask or a word of `sniff`. Junk, and a folder that can't be entered, is one file.
     """
-    rows = []
-    for name, problem in _scan(folder):
-        rows.append((name, problem or _read_problem(folder / name)))
+    rows = [
+        (name, problem or _read_problem(folder / name))
+        for name, problem in _scan(folder)
+    ]
     scanned = pd.DataFrame(sorted(rows), columns=["file", "problem"], dtype=str)
     found = find(scanned.file, scanned.problem)
     is_odd = found.problem != ""

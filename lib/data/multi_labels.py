@@ -30,8 +30,11 @@ def read_label_sets(path: Path) -> pd.DataFrame:
     rows = read_labels(path, ["file"])
     if "labels" in rows:
         is_odd = rows.labels.str.contains(r"^\[|,")
-        kind = "label: write several as cat|dog, without commas"
-        refuse_cells(path, rows.labels[is_odd], kind)
+        refuse_cells(
+            path,
+            rows.labels[is_odd],
+            kind="label: write several as cat|dog, without commas",
+        )
         labels = rows.labels.str.replace(" ?[|;] ?", "|", regex=True)
         has_label = labels.str.get_dummies("|")
     else:
@@ -54,7 +57,7 @@ def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFr
     folder = beside if holds_pictures(beside) else train
     listed, odd = walk(folder)
     rows = read_label_sets(ws.multi_labels)
-    listed, told = apply_rows(listed, ws.multi_labels, rows, folder, required=True)
+    listed, told = apply_rows(listed, ws.multi_labels, rows, folder)
     listed = group_files(listed, odd)
     odd = pd.concat([odd, told, find(listed.file[listed.label == ""], "no_label")])
     return rebase(listed, folder, train), rebase(odd, folder, train)

@@ -15,8 +15,6 @@ PART = re.compile(
     r"|(?P<validation>validation|valid|val|dev|eval)|(?P<test>test|tests|testing)"
     r"|(?P<prediction>pred|predict|prediction|predictions))(?![^\W\d_])[ ._-]*"
 )
-# How systems name copies: "train - Copy", "train (1)", "train copy 2".
-COPY = re.compile(r"(?i)([ _-]+copy( \d+)?| ?\(\d+\))+$")
 # A mask shows where things are in the picture beside it: x_mask.png beside x.png.
 MASK_WORD = "(?:masks?|seg|segmentation|labels?|groundtruth)"
 MASK_NAME = (
@@ -36,9 +34,9 @@ def clean(name: str) -> str:
 def split_part_name(name: str) -> tuple[str | None, str]:
     """Return the part that a folder is named after, and the rest of its name.
 
-    Of train_224 these are train and 224, of "Test (1)" test and ""; birds names no part.
+    Of train_224 these are train and 224; birds names no part.
     """
-    name = COPY.sub("", name).lower()
+    name = name.lower()
     part = PART.search(name)
     return part and part.lastgroup, PART.sub("", name)
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.ExifTags import IFD, Base
 
 from lib.data import decoders
 
@@ -41,7 +42,6 @@ if HAS_HEIF:
 MAX_FILE_BYTES = 1 << 28
 MAX_PIXELS = 89_478_485  # that are decoded; Pillow opens files of twice as many
 MIN_SIZE = 224  # sizes up to it, and the facts, share a decoding
-NO_DATE = np.datetime64("NaT")
 # What a decoder has to say becomes a recorded word.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -62,7 +62,9 @@ class Decoded:
     width: int  # in pixels, of the full picture as it is shown
     height: int
     frames: int  # or pages; of a JPEG 1, since others are previews
-    taken: np.datetime64 = NO_DATE  # as Exif says, by the clock of the camera
+    taken: (
+        np.datetime64
+    )  # as Exif says, by the clock of the camera; NaT where it doesn't
 
 
 def load(path: Path | str, image_size: int) -> np.ndarray:
@@ -139,7 +141,7 @@ def decode(data: bytes, min_side: int) -> Decoded:
             taken = _read_date(picture)
         if orientation in range(2, 9):
             turned = Image.fromarray(shown)
-            turned.getexif()[ExifTags.Base.Orientation] = orientation
+            turned.getexif()[Base.Orientation] = orientation
             shown = np.asarray(ImageOps.exif_transpose(turned))
         if orientation in range(5, 9):
             size = size[::-1]
@@ -171,20 +173,20 @@ def _find_orientation(picture):
     if picture.format == "TIFF":
         return None
     try:
-        return picture.getexif().get(ExifTags.Base.Orientation)
+        return picture.getexif().get(Base.Orientation)
     except Exception:  # Damaged Exif tells nothing, and fails in any way.
         return None
 
 
 def _read_date(picture):
-    """Return when a picture was taken, as Exif says, to the second; NO_DATE where it doesn't."""
+    """Return when a picture was taken, as Exif says, to the second; NaT where it doesn't."""
     try:
-        exif = picture.getexif().get_ifd(ExifTags.IFD.Exif)
-        text = exif[ExifTags.Base.DateTimeOriginal]
+        exif = picture.getexif().get_ifd(IFD.Exif)
+        text = exif[Base.DateTimeOriginal]
         taken = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")
         return np.datetime64(taken, "s")
     except Exception:  # Damaged Exif tells nothing, and fails in any way.
-        return NO_DATE
+        return np.datetime64("NaT")
 
 
 def _name_problem(error, data):

@@ -51,8 +51,7 @@ def decode_pictures(
     Raises:
         OSError: The pixels would find no room.
     """
-    keys = [FACTS, *image_sizes]
-    stores = {key: open_rows(ws.scratch, key) for key in keys}
+    stores = {key: open_rows(ws.scratch, key) for key in [FACTS, *image_sizes]}
     results = _decode_files(ws, folder, list(files.file), stores)
     rows = [results[file] for file in files.file]
     read = pd.DataFrame(rows, files.index, ["digest", "problem"], dtype=str)
@@ -67,13 +66,13 @@ def decode_pictures(
 
 def _decode_files(ws, folder, files, stores):
     """Fill the stores; return digest and problem of each file."""
-    needed = 0
-    for store in stores.values():
-        # Its rows are taken for rows of these files.
-        needed += max(0, len(files) - len(store.rows)) * store.row_bytes
+    # The rows of a store are taken for rows of these files.
+    needed = sum(
+        max(0, len(files) - len(store.rows)) * store.row_bytes
+        for store in stores.values()
+    )
     require_room(ws.scratch, needed, "the decoded pixels")
-    starts = range(0, len(files), BLOCK)
-    blocks = [files[start : start + BLOCK] for start in starts]
+    blocks = [files[start : start + BLOCK] for start in range(0, len(files), BLOCK)]
     results = {}
     with work.show_progress(
         total=len(files), desc="decoding pictures", unit="picture"

@@ -35,8 +35,8 @@ def prepare(
     thumbnails = pixels.open_thumbnails(ws, contents)
     detail = pixels.open_pixels(ws, contents, max(image_sizes))
     pairs = copies.find_near_duplicates(thumbnails, detail)
-    alike = copies.describe_pairs(contents, pairs)
     bonds = contents.digest.to_numpy()[pairs[["a", "b"]]]
+    alike = copies.describe_pairs(contents, bonds)
     grouped = whole.assign(group=split.find_groups(whole, bonds))
     leaks = split.find_leaks(grouped)
     findings = pd.concat([odd, damaged, copied, alike, leaks])

@@ -61,8 +61,8 @@ def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
     return np.array(facts, FACTS)
 
 
-def find_doubts(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """Tell which pictures may be of little use: for each word of doubt a bool (n,).
+def find_doubts(table: pd.DataFrame) -> pd.DataFrame:
+    """Tell which pictures may be of little use: for each word of doubt a column of bools.
 
     Args:
         table: the facts of pictures.
@@ -73,12 +73,12 @@ def find_doubts(table: pd.DataFrame) -> dict[str, pd.Series]:
     has_contrast = table.contrast >= MIN_CONTRAST
     # A smaller picture is enlarged before it is measured, which blurs any.
     is_measurable = has_contrast & (narrow >= SIDE)
-    return {
-        "tiny": narrow < MIN_SIDE,
-        "sliver": wide > MAX_ELONGATION * narrow,
-        "one_colour": ~has_contrast,
-        "very_dark": table.brightest < MIN_BRIGHTEST,
-        "very_bright": table.darkest > MAX_DARKEST,
-        "blurred": is_measurable & (table.sharpness < MIN_SHARPNESS),
-        "more_frames": table.frames > 1,
-    }
+    doubts = pd.DataFrame()
+    doubts["tiny"] = narrow < MIN_SIDE
+    doubts["sliver"] = wide > MAX_ELONGATION * narrow
+    doubts["one_colour"] = ~has_contrast
+    doubts["very_dark"] = table.brightest < MIN_BRIGHTEST
+    doubts["very_bright"] = table.darkest > MAX_DARKEST
+    doubts["blurred"] = is_measurable & (table.sharpness < MIN_SHARPNESS)
+    doubts["more_frames"] = table.frames > 1
+    return doubts

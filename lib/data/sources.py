@@ -8,12 +8,7 @@ from lib.base.escapes import list_some
 from lib.base.paths_file import KAGGLE
 from lib.base.workspace import Workspace
 from lib.data import archives, demo, downloads
-from lib.data.listing import (
-    holds_pictures,
-    list_folders,
-    list_picture_folders,
-    may_be_picture,
-)
+from lib.data.listing import holds_pictures, list_folders, may_be_picture
 from lib.data.names import clean, split_part_name
 
 
@@ -35,7 +30,7 @@ def open_folder(ws: Workspace, key: str) -> Path:
         return folder
     names = list_some(os.listdir(folder))
     raise ValueError(
-        f"{folder} holds no picture; in it are: {names or 'no files'}. Put pictures there, or name another "
+        f"{folder} holds no picture; in it are: {names}. Put pictures there, or name another "
         f'folder, or an archive itself, as "{key}" in drive_paths.json.'
     )
 
@@ -66,7 +61,7 @@ def find_validation(ws: Workspace) -> Path | None:
 
 
 def _find_validation_beside(trail):
-    """Return the first folder of the classes beside one of the trail, or None; a note tells of others."""
+    """Return the first folder of the classes beside one of the trail, or None."""
     classes = _clean_names(list_folders(trail[-1]))
     for train in trail:
         # Beside train, or train_224, it is called val, or val_224.
@@ -76,10 +71,9 @@ def _find_validation_beside(trail):
         folder = _find_part(named, "validation")
         if folder:
             opened = _list_steps(folder, "validation")[-1]
-            names = _clean_names(list_picture_folders(opened))
+            names = _clean_names(filter(holds_pictures, list_folders(opened)))
             if names and names.issubset(classes):
                 return opened
-            print(f"Note: {folder} has other folders than {trail[-1]}: it isn't used.")
     return None
 
 
@@ -117,7 +111,7 @@ def _find_step(folder, key):
     - train, val; train_224, val_224: the part that is called train.
     - leaves, which holds folders; beside it none but folders without pictures, as annotations: leaves.
     """
-    folders = list_picture_folders(folder)
+    folders = list(filter(holds_pictures, list_folders(folder)))
     part = _find_part(folders, key)
     if part or len(folders) != 1 or not list_folders(folders[0]):
         return part

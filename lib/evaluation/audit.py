@@ -78,7 +78,8 @@ def find_copies(
     pairs = pairs.drop_duplicates(["a", "b"])
     levels = _sort_levels(thumbnails[pairs.a])
     other_levels = _sort_levels(thumbnails[pairs.b])
-    gaps = np.abs(levels - other_levels).mean(axis=(0, 2))
+    differences = np.abs(levels - other_levels)
+    gaps = differences.mean(axis=(0, 2))
     pairs = pairs[gaps <= MAX_LEVELS]
     return pairs.sort_values(["closeness", "a", "b"], ignore_index=True)
 
@@ -102,4 +103,5 @@ def _list_close_pairs(rows, groups):
 def _sort_levels(thumbnails):
     """Return the largest and the smallest colour of each place, both sorted."""
     levels = [thumbnails.max(axis=3), thumbnails.min(axis=3)]
-    return np.sort(np.reshape(levels, (2, -1, 256)), axis=2).astype(float)
+    by_thumbnail = np.reshape(levels, (2, -1, 256))
+    return np.sort(by_thumbnail, axis=2).astype(float)

@@ -31,9 +31,10 @@ def flip_groups(
     flipped[0] = 0
     half = kinds @ flipped.T
     half = half.round(9)
-    at_most = np.mean(half[0] <= 0)
-    at_least = np.mean(half[0] >= 0)
-    p_value = min(2 * at_most, 2 * at_least, 1.0)
+    is_low = half[0] <= 0
+    is_high = half[0] >= 0
+    smaller = min(is_low.mean(), is_high.mean())
+    p_value = min(2 * smaller, 1.0)
     low, high = _find_bounds(half, level)
     # The interval is that of one more group won by each side: without it a tie has no width.
     size = np.sqrt(np.mean(sizes**2))

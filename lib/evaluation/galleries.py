@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import chain
 
 import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
 from lib.evaluation.display import encode, open_template
-from lib.evaluation.figures import MAX_ROWS
 from lib.evaluation.mistakes import Kind
 
 THUMBNAIL = 144  # pixels of its longer side
@@ -30,19 +29,13 @@ def picture_grid(
         rows: heading to any number of pictures, uint8 (height, width, 3).
         title: stands above the rows.
         captions: heading to the lines below each of its pictures; missing ones are empty.
-            A long last one, which is the file as a rule, loses its middle.
+            The last one, which is the file as a rule, stays on one line, and may lose its middle.
     """
-    lines = captions or {}
-    filled = [heading for heading, pictures in rows.items() if len(pictures)]
+    filled = [row for row in rows.items() if len(row[1])]
     if not filled:
         return None
-    if len(filled) > MAX_ROWS:
-        title += f" (the first {MAX_ROWS} of {len(filled)} rows)"
-    shown = {}
-    for heading in filled[:MAX_ROWS]:
-        cells = zip_longest(rows[heading], lines.get(heading, ()), fillvalue=())
-        shown[heading] = list(cells)
-    return open_template("gallery.html.jinja").render(title=title, rows=shown)
+    template = open_template("gallery.html.jinja")
+    return template.render(title=title, rows=filled, captions=captions or {})
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,8 @@ def wilson_interval(share: float, n: float, df: float = np.inf) -> list[float]:
     half = z**2 / (2 * n)
     # The upper bound mirrors the lower one, so that 0 and 1 are bounds of themselves.
     shares = np.array([share, 1 - share])
-    margins = np.sqrt(2 * half * shares * (1 - shares) + half * half)
+    squares = 2 * half * shares * (1 - shares) + half * half
+    margins = np.sqrt(squares)
     bounds = (shares + half - margins) / (1 + 2 * half)
     low, mirrored = bounds.tolist()
     return [low, 1 - mirrored]
@@ -95,11 +96,11 @@ def mean_interval(top1: np.ndarray, n: float) -> list[float]:
     share = np.mean(top1)
     if np.ptp(top1) == 0:
         return wilson_interval(share, n)
-    of_pictures = share * (1 - share) / n
+    of_picture = share * (1 - share)
     of_runs = sem(top1) ** 2
-    variance = of_pictures + of_runs
+    variance = of_picture / n + of_runs
     df = (len(top1) - 1) * (variance / of_runs) ** 2
-    return wilson_interval(share, share * (1 - share) / variance, df=df)
+    return wilson_interval(share, of_picture / variance, df=df)
 
 
 def compare_runs(
@@ -135,11 +136,13 @@ def compare_runs(
         own_variance = np.mean(differences, axis=1).var(ddof=1)
         of_seeds = max(seed_variance, own_variance) / runs
     variance = of_pictures + of_seeds
-    df = variance**2 / (of_pictures**2 / pictures_df + of_seeds**2 / seed_df)
+    squares_by_df = of_pictures**2 / pictures_df + of_seeds**2 / seed_df
+    df = variance**2 / squares_by_df
     error = np.sqrt(variance)
     bounds = t.interval(1 - level, df, mean, error)
     low, high = np.clip(bounds, -1, 1)
-    return low, high, 2 * t.sf(abs(mean) / error, df)
+    p_value = 2 * t.sf(abs(mean) / error, df)
+    return low, high, p_value
 
 
 def _estimate_mean(sums, sizes):
@@ -162,11 +165,7 @@ def _estimate_mean(sums, sizes):
 
 
 def correct_tests(p_values: Sequence[float]) -> pd.DataFrame:
-    """Correct p-values for their number (Holm 1979); a missing one is no test.
-
-    Returns:
-        p_holm, and level, the one of each test's step.
-    """
+    """Return p_holm, and level, that of each step (Holm 1979); a missing p is no test."""
     table = pd.DataFrame({"p": p_values}).sort_values("p", kind="stable")
     steps = table.p.count() - np.arange(len(table))
     p_holm = (steps * table.p).clip(upper=1).cummax()

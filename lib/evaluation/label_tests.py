@@ -38,9 +38,10 @@ def find_weaker(
     has_several = np.bincount(labels) > 1
     tests = correct_tests(np.where(has_several, p_values, np.nan))
     recalls = right / np.maximum(support, 1)
-    is_weaker = (tests.p_holm < LEVEL) & (recalls < np.mean(correct))
-    weaker = np.flatnonzero(is_weaker)
-    return weaker[recalls[weaker].argsort(kind="stable")]
+    is_lower = recalls < np.mean(correct)
+    weaker = np.flatnonzero(is_lower & (tests.p_holm < LEVEL))
+    order = recalls[weaker].argsort(kind="stable")
+    return weaker[order]
 
 
 def _permute_recalls(y_true, correct, groups, tests):
@@ -73,8 +74,8 @@ def measure_association(
         p-values, float (models,).
     """
     permuted = _permute_labels(y_true, groups, tests)
-    drawn = np.array([(y_pred == labels).sum(axis=1) for labels in permuted])
-    distances = drawn - drawn[1:].mean(axis=0)
+    drawn = [(y_pred == labels).sum(axis=1) for labels in permuted]
+    distances = drawn - np.mean(drawn[1:], axis=0)
     is_as_far = np.abs(distances) >= distances[0] - 1e-9
     return is_as_far.mean(axis=0)
 

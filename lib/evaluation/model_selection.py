@@ -80,9 +80,9 @@ def learning_curve(
 ) -> pd.DataFrame:
     """Measure how accuracy grows with the pictures that a linear classifier learns from.
 
-    Each share of the pictures, of more than `MAX_ROWS` of as many, is drawn three times, the
-    classes in proportion, no group divided; every picture is answered by classifiers that
-    have not seen it. Args are those of `TunedLogistic.fit`, and the estimator.
+    Of more than `MAX_ROWS` pictures as many are drawn. Each share of them is drawn three
+    times, the classes in proportion, no group divided; every picture is answered by
+    classifiers that have not seen it. Args are those of `TunedLogistic.fit`, and the estimator.
 
     Returns:
         share, pictures (how many it is), accuracy, low, high (Wilson's interval), n; and of

@@ -104,6 +104,8 @@ def test_a_paths_file_may_lie_in_its_results_and_stays_as_it_is(write_paths, tmp
         {"scratch": "r/s"},
         {"results": "s"},
         {"test": "r/.new"},
+        {"train_labels": "r/mine.csv"},
+        {"train_labels": "s/mine.csv"},
         {"results": "cats/r"},
         {"scratch": "val/s"},
         {"multi_labels": "cats.csv", "results": "cats/r", "train": "train/dog"},
@@ -122,15 +124,6 @@ def test_results_scratch_and_pictures_lie_apart(
         workspace.open(path)
 
     assert read_all(tmp_path) == before
-
-
-@pytest.mark.parametrize("table", ["r/mine.csv", "s/mine.csv"])
-def test_a_table_of_the_user_lies_in_neither(write_paths, tmp_path, table):
-    workspace.open(write_paths())
-    (tmp_path / table).touch()
-
-    with pytest.raises(ValueError, match='"train_labels" .*neither may lie'):
-        workspace.open(write_paths(train_labels=table))
 
 
 def test_corrections_of_the_results_may_be_named(write_paths, tmp_path):

@@ -133,9 +133,8 @@ def test_copies_are_kept_together_and_contradictory_ones_are_named(table):
 
 def test_alike_pictures_are_named_and_those_of_several_classes_told_apart(table):
     table["digest"] = list("vwxyz")
-    pairs = pd.DataFrame({"a": [0, 2], "b": [1, 4]})
 
-    found = copies.describe_pairs(table, pairs)
+    found = copies.describe_pairs(table, [("v", "w"), ("x", "z")])
 
     assert list(found.file) == ["a/1", "a/2", "a/3", "b/1"]
     problems = 2 * ["near_duplicate"] + 2 * ["near_duplicate_other_class"]

@@ -4,8 +4,8 @@ import os
 import socket
 import sys
 from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 from test_sources import pack
@@ -75,34 +75,31 @@ def test_archive_larger_than_the_disk_is_not_downloaded(ws, archive, monkeypatch
 
 
 @pytest.fixture
-def kaggle(monkeypatch):
-    """A kagglehub that gives `folder`, or raises `error`, and notes the `names` that it was asked for."""
-
-    def give(kind, handle):
-        state.names.append(f"{kind}/{handle}")
-        if state.error:
-            raise state.error
-        return str(state.folder)
-
-    state = SimpleNamespace(names=[], error=None, folder=None)
-    state.competition_download = partial(give, "competitions")
-    state.dataset_download = partial(give, "datasets")
-    monkeypatch.setitem(sys.modules, "kagglehub", state)
-    return state
+def kagglehub(monkeypatch):
+    """A stand-in for the package of Kaggle."""
+    stand_in = mock.Mock()
+    monkeypatch.setitem(sys.modules, "kagglehub", stand_in)
+    return stand_in
 
 
-@pytest.mark.parametrize("name", ["competitions/leaves", "datasets/me/leaves"])
-def test_class_folders_of_kaggle_are_found(ws, tmp_path, draw_classes, kaggle, name):
-    kaggle.folder = tmp_path / "given"
-    draw_classes(kaggle.folder / "train/train", 1)
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("competitions/leaves", "competition"), ("datasets/me/leaves", "dataset")],
+)
+def test_class_folders_of_kaggle_are_found(
+    ws, tmp_path, draw_classes, kagglehub, name, kind
+):
+    draw_classes(tmp_path / "given/train/train", 1)
+    download = getattr(kagglehub, f"{kind}_download")
+    download.return_value = str(tmp_path / "given")
     ws = replace(ws, train=f"kaggle:{name}")
 
     assert workspace.open(ws.save_paths()).train == ws.train
-    assert sources.open_folder(ws, "train") == kaggle.folder / "train/train"
-    assert kaggle.names == [name]
+    assert sources.open_folder(ws, "train") == tmp_path / "given/train/train"
+    download.assert_called_once_with(name.partition("/")[2])
 
 
-def test_answer_of_kaggle_is_said_with_what_to_do(kaggle):
-    kaggle.error = OSError("403 Client Error")
+def test_answer_of_kaggle_is_said_with_what_to_do(kagglehub):
+    kagglehub.dataset_download.side_effect = OSError("403 Client Error")
     with pytest.raises(ValueError, match="kaggle:datasets/a/b .*: 403 .*KAGGLE_API"):
         downloads.fetch_from_kaggle("datasets/a/b")

@@ -3,8 +3,6 @@
 import pytest
 from test_listing import list_checked, list_files, touch, write_csv
 
-from lib.data import labels, sources
-from lib.data.findings import check_classes, leave_out
 from lib.data.label_files import read_labels
 from lib.data.names import match_files
 from lib.data.pictures import hash_content
@@ -125,18 +123,6 @@ def test_labels_that_look_equal_are_one_label(label):
     listed = label(write_rows("file,label", cells), count=5)
 
     assert set(listed.label) == {"wild cat"}
-
-
-def test_class_of_validation_in_other_capitals_is_an_error_that_names_both(ws):
-    touch(ws.train, *FILES)
-    validation = ws.train.with_name("val")
-    touch(validation, *[file.replace("cat", "Cat") for file in FILES])
-
-    assert sources.find_validation(ws) == validation
-    listed, found = labels.list_pictures(ws, ws.train, validation)
-
-    with pytest.raises(ValueError, match="In one part alone are: Cat, cat"):
-        check_classes(ws, listed, leave_out(listed, found), found)
 
 
 def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(

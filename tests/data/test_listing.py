@@ -174,6 +174,16 @@ def test_exactly_five_pictures_of_each_class_are_enough(ws):
     check(ws, *make_listed(birds=5, frogs=5))
 
 
+def test_classes_in_one_part_alone_are_named(ws):
+    listed, found = make_listed(birds=6, frogs=6, newts=6)
+    listed["part"] = 6 * ["train"] + 6 * ["validation"] + 3 * ["train", "validation"]
+    with pytest.raises(
+        ValueError, match="In one part alone are: birds, frogs."
+    ) as caught:
+        check(ws, listed, found)
+    assert "newts" not in str(caught.value)
+
+
 def test_every_class_with_too_few_pictures_is_named(ws):
     error = refuse(ws, birds=3, frogs=4, newts=5)
     assert "needs 5" in error
@@ -203,6 +213,12 @@ def test_what_is_left_out_has_its_first_reason_and_what_is_used_has_all_words():
         ["a/1.jpg", "blurred;duplicate;tiny", "kept, same part"],
         ["a/2.jpg", "in_both_parts", "left out"],
     ]
+
+
+def test_pictures_that_stay_are_numbered_anew_and_keep_their_columns():
+    listed, _ = make_listed(birds=3)
+    stay = leave_out(listed, find(["birds/1.jpg"], "tiny"))
+    assert stay.equals(listed.iloc[[0, 2]].set_axis([0, 1]))
 
 
 def test_what_was_left_out_is_counted_by_its_reasons():

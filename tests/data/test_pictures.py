@@ -61,7 +61,6 @@ ODD = {
     "grey": (paint("L", 77), 77),
     "half clear": (paint("RGBA", (0, 0, 0, 128)), 127),
     "clear palette": (paint_clear_palette(), 255),
-    "cmyk jpeg": (paint("CMYK", (0, 255, 255, 0), "jpeg"), RED),
     "animation": (paint_animation(), RED),
 }
 

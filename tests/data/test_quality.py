@@ -17,7 +17,7 @@ def list_doubts(*shown, frames=1):
     rows = []
     for picture in shown:
         pixels = square(np.asarray(picture), quality.SIDE)
-        decoded = pictures.Decoded(pixels, *picture.size, frames)
+        decoded = pictures.Decoded(pixels, *picture.size, frames, np.datetime64("NaT"))
         rows.append(quality.gather_facts(pixels, decoded))
     table = pd.DataFrame(np.stack(rows)[MEASURED])
     doubts = quality.find_doubts(table)

@@ -87,13 +87,6 @@ def test_equal_names_in_two_parts_are_two_pictures_and_each_has_its_copies():
     assert groups == [validation[:2], train[:2]]
 
 
-def test_equal_names_in_two_folders_of_a_class_are_two_pictures():
-    third = ["cat/video3/1.jpg", "cat/video3/1_flip.jpg"]
-    fourth = ["cat/video4/1.jpg", "cat/video4/1_flip.jpg"]
-
-    assert list_groups(label_files(third + fourth), "none") == [third, fourth]
-
-
 def test_names_that_differ_in_the_last_number_are_one_group():
     series = [
         ["cat/clip0_frame1.jpg", "cat/clip0_frame20.png"],

@@ -73,6 +73,16 @@ def test_pictures_known_to_belong_together_are_no_news(drawn):
     assert not (pairs.b >= 200).any()
 
 
+def test_a_group_takes_no_place_among_the_nearest_of_its_pictures(drawn):
+    rows, _ = drawn
+    rows[:20] = rows[0]
+    groups = np.maximum(EVERY - 19, 0)
+
+    nearest, _ = audit.find_nearest(rows, groups, EVERY, EVERY[:20])
+
+    assert nearest.min() >= 20
+
+
 def test_of_few_pictures_beside_a_group_not_every_one_is_a_copy():
     features = np.random.default_rng(0).gamma(1, 1, (12, 64))
     rows = audit.scale_features(features)

@@ -15,24 +15,22 @@ from lib.evaluation.display import show_part
 from lib.evaluation.intervals import correct_tests
 from lib.models import linear
 
+EVERY = np.arange(200)
+TOOLS = {"np": np, "pd": pd, "student": stats.t, "correct_tests": correct_tests}
 
-def judge(accuracies, speeds, n=200, groups=None):
+
+def judge(accuracies, speeds, groups=EVERY):
     """Judge candidates whose answers have the mean of their accuracies, and one without any."""
-    folds = {}
+    n = len(groups)
+    folds = {name: np.array(values) for name, values in accuracies.items()}
     y_prob = {}
-    for name, values in accuracies.items():
-        folds[name] = np.array(values)
-        is_right = np.arange(n) < round(folds[name].mean() * n)
+    for name, shares in folds.items():
+        is_right = np.arange(n) < round(shares.mean() * n)
         y_prob[name] = np.stack([is_right, ~is_right], axis=1)[np.newaxis]
     facts = pd.DataFrame({"candidate": ["absent", *accuracies]})
     facts["pictures_per_second"] = [np.nan, *speeds]
-    y_true = np.zeros(n, int)
-    if groups is None:
-        groups = np.arange(n)
-    names = {"np": np, "pd": pd, "student": stats.t, "correct_tests": correct_tests}
-    names |= {"accuracies": folds, "groups": groups}
-    table = model_selection.judge_candidates(facts, y_true, y_prob, groups)
-    names["contest_table"] = table
+    table = model_selection.judge_candidates(facts, np.zeros(n, int), y_prob, groups)
+    names = TOOLS | {"contest_table": table, "accuracies": folds, "groups": groups}
     return run_cells("05_backbones", ["05-test"], names)["contest_table"]
 
 
@@ -95,7 +93,7 @@ def test_one_candidate_alone_is_compared_with_nobody():
 def test_where_one_group_is_larger_than_half_a_fold_nothing_is_claimed_and_it_is_said():
     accuracies = {"large": [[0.90, 0.92, 0.89]], "weak": [[0.10, 0.11, 0.12]]}
     # 21 of 200 pictures.
-    groups = np.maximum(np.arange(200) - 20, 0)
+    groups = np.maximum(EVERY - 20, 0)
 
     judged = judge(accuracies, [10, 900], groups=groups)
 
@@ -105,14 +103,13 @@ def test_where_one_group_is_larger_than_half_a_fold_nothing_is_claimed_and_it_is
     assert "half a fold, so nothing says whether it is better than weak." in said
 
 
-def test_corrected_test_is_that_of_nadeau_and_bengio_on_differences_over_all_pictures():
+def test_test_of_folds_is_that_of_nadeau_and_bengio():
     d = np.array([[0.02, 0.01, 0.03, 0, 0.02], [0.01, 0.03, 0.02, 0.01, 0]])
     error = np.sqrt((1 / 10 + 1 / 4) * d.var(ddof=1))
-    lesson = load_functions("05_backbones", "05-test", np=np, student=stats.t)
 
-    p_value = lesson.compare_folds(d, -0.025)
+    p_value = load_functions("05_backbones", "05-test", **TOOLS).compare_folds(d, -0.02)
 
-    assert p_value == pytest.approx(2 * stats.t.sf(0.025 / error, 9))
+    assert p_value == pytest.approx(2 * stats.t.sf(0.02 / error, 9))
 
 
 def measure(classes, per_class, distance, class_weight=None):
@@ -161,16 +158,27 @@ def test_learning_curve_tries_a_part_of_many_pictures(two_shares, monkeypatch):
     assert table.pictures.tolist() == [30, 60]
 
 
-def test_a_fall_is_no_rise_and_is_told_with_its_sign():
-    half = {"share": 0.5, "n": 120, "difference": 0.02}
-    half |= {"difference_low": 0.01, "difference_high": 0.03}
+@pytest.mark.parametrize(
+    ("difference", "words"),
+    [
+        (0.02, "changed by −0.020 (−0.035 to −0.005)"),
+        (-0.01, "changed by +0.010 (−0.005 to 0.025)"),
+    ],
+    ids=["fall", "unsure"],
+)
+def test_a_fall_or_an_unsure_rise_is_no_rise_and_is_told_with_its_sign(
+    difference, words
+):
+    half = {"share": 0.5, "n": 120, "difference": difference}
+    half["difference_low"] = difference - 0.015
+    half["difference_high"] = difference + 0.015
 
     curve = model_selection.summarize_curve(pd.DataFrame([half]))
 
     assert not curve["is_rising"]
     sentence = say("rise", curve)
     assert "not established" in sentence
-    assert "changed by −0.020 (−0.030 to −0.010)" in sentence
+    assert words in sentence
 
 
 def test_learning_curve_tries_each_share_and_names_what_cannot_be_tried(

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import keras
@@ -240,6 +241,9 @@ def test_parents_of_the_paths_file_are_scored_and_kept_beside_the_model(judged, 
 def test_report_answers_first(text):
     title = "2 image classifiers for 2 classes, from 30 pictures"
     assert re.findall("<(?:title|h1)>([^<]*)", text) == [title, title]
+    head = re.sub("<.*?>", "", text[text.index("<header>") : text.index("</header>")])
+    assert f"report0, {date.today():%d %B %Y}".replace(", 0", ", ") in head
+    assert "12 validation pictures, and are valid for pictures like these" in head
     sections = re.findall('<h2 id="([^"]*)', text)
     assert sections[:3] == ["verdict", "next", "models"]
     assert text.index('class="tile first"') < text.index('id="verdict"')
@@ -421,6 +425,19 @@ def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
     assert "b → a (3), the surest 2" in text
     assert "3 of 5 mistakes" not in text
     assert "5 of 5 mistakes are between a and b" in text
+
+
+def test_shades_of_a_matrix_are_the_roots_of_shares_and_mistakes_have_their_own(
+    prepared,
+):
+    # 1 of 16 pictures is taken for the other class.
+    y_true = np.repeat([0, 1], 16)
+    y_prob = np.eye(2)[np.where(np.arange(32) == 3, 1, y_true)]
+
+    page = write_page(prepared, y_true, cnn=y_prob)
+
+    shades = re.findall('<td class="(right|wrong)" style="--share: (.*?)%', page)
+    assert shades == [("right", "97"), ("wrong", "25"), ("right", "100")]
 
 
 def test_classes_are_named_that_are_confused_most_often_where_others_are_less():
@@ -628,7 +645,7 @@ def test_a_rising_learning_curve_and_a_contest_of_this_set_are_told(
     prepared.save_table(curve.assign(**rise), "pictures_needed.csv")
     prepared.save_table(curve[["set"]], "contest.csv")
 
-    found = describe_four(prepared)
+    found = replace(describe_four(prepared), configuration={"mean": 0.5})
 
     assert bool(found.curve.get("is_rising")) == found.contest == is_told
 

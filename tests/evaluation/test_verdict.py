@@ -302,7 +302,7 @@ def test_next_steps_stand_in_the_order_of_what_they_bring(many_steps):
     steps = read(many_steps, "steps")
 
     words = ["your own", "BEYOND=1", "1 label", "4 pictures", "7 pictures"]
-    words += ["rose by", "--seeds 5"]
+    words += ["rose by 10.0 points (1.0 to 20.0)", "--seeds 5"]
     assert len(steps) == len(words)
     for word, step in zip(words, steps):
         assert word in step

@@ -13,8 +13,7 @@ from PIL import Image
 from lib import predict
 from lib.base.workspace import read_table
 from lib.data import pixels, split
-from lib.evaluation import metrics
-from lib.evaluation.wording import format_right
+from lib.evaluation import metrics, wording
 from lib.models import backbones, classify, files, keys, parts, resemblance, saved
 from lib.models.features import cached_features
 from lib.models.record import AnswerSets, Record, read_record, update_record
@@ -162,9 +161,8 @@ def test_test_pictures_of_other_species_are_counted_with_those_that_are_marked(
         correct=[np.ones(len(rows))],
     )
     names["groups"] = rows.group
-    tools = [classify, metrics, parts, resemblance, saved]
+    tools = [classify, metrics, parts, resemblance, saved, wording]
     names |= {tool.__name__.split(".")[-1]: tool for tool in tools}
-    names["format_right"] = format_right
 
     known = run_cells("08_evaluation", ["test-code", "strangers-code"], names)
 
