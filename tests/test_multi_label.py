@@ -163,10 +163,3 @@ def test_chain_takes_11_beside_the_others_where_there_are_labels_for_it(run, ws)
     assert LAST not in runner.choose_notebooks([], True, ws)
     names = runner.choose_notebooks([], False, run)
     assert (names[0], names[-1]) == ("01_data_prep", LAST)
-
-
-@pytest.mark.parametrize("beyond", [False, True])
-def test_chain_takes_11_on_the_demo_only_where_more_is_asked_for(beyond):
-    names = runner.choose_notebooks([], beyond, workspace.open("demo"))
-
-    assert (LAST in names) == beyond
