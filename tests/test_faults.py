@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from conftest import decode_all, join_checks, load_bytes, prepare_and_split
 from PIL import Image
-from test_pictures import encode
+from test_pictures import PICTURE, encode
 from test_training import Stop, train_tiny
 
 from lib import chain
@@ -26,9 +26,6 @@ from lib.data.split import read_split
 from lib.models import classify, saved, training
 from lib.models.features import cached_features
 
-PICTURE = Image.fromarray(
-    np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
-)
 GOOD = encode(PICTURE)
 
 

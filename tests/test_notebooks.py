@@ -298,22 +298,14 @@ def find_imports(statements):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             # `from lib.data import pixels` names a room, `from lib.data.store import Store` a part.
-            if node.module in (
-                "lib",
-                "lib.base",
-                "lib.data",
-                "lib.models",
-                "lib.evaluation",
-            ):
-                modules.update(f"{node.module}.{alias.name}" for alias in node.names)
-            else:
-                modules.add(node.module)
+            modules.add(node.module)
+            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
     return modules
 
 
 def find_rooms(modules):
     """Return the rooms among some modules."""
-    return {name.removeprefix("lib.") for name in modules if name.startswith("lib.")}
+    return {name.removeprefix("lib.") for name in modules} & set(ROOMS)
 
 
 def test_rooms_import_only_rooms_above_them():

@@ -236,26 +236,14 @@ def test_form_that_is_ready_says_where_its_results_go(
     assert capsys.readouterr().out == f"ready: demo; results: {tmp_path}/{results}\n"
 
 
-@pytest.fixture
-def upload(tmp_path, monkeypatch):
-    """Return a function that uploads bytes, which Colab keeps by a name, and returns their path."""
-    monkeypatch.chdir(tmp_path)
-    files = SimpleNamespace()
+def test_what_is_uploaded_is_found_where_colab_keeps_it(tmp_path, monkeypatch):
+    upload = mock.Mock(return_value={"x.zip": b"1"})
+    files = SimpleNamespace(upload=upload)
     monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(files=files))
+    monkeypatch.chdir(tmp_path)
+    Path("x.zip").touch()
 
-    def find(name, content):
-        def keep():
-            Path(name).write_bytes(content)
-            return {name: content}
-
-        files.upload = keep
-        return start.find_pictures("upload")
-
-    return find
-
-
-def test_what_is_uploaded_is_found_where_colab_keeps_it(upload, tmp_path):
-    assert upload("x.zip", b"1") == tmp_path / "x.zip"
+    assert start.find_pictures("upload") == tmp_path / "x.zip"
 
 
 def test_a_run_that_stops_is_one_sentence(ws, draw_classes, capsys):

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lib.base import workspace
 from lib.base.workspace import read_table
 from lib.data import demo, labels, preparation
 
@@ -102,19 +101,12 @@ def test_each_fault_is_planted_so_often(whole, planted):
     }
 
 
-@pytest.fixture(scope="module")
-def prepared_demo(whole, tmp_path_factory):
-    """The training pictures of the whole set, and what the preparation finds of them."""
-    place = tmp_path_factory.mktemp("work")
-    ws = workspace.Workspace(whole / "train", place / "results", place / "scratch")
+def test_damage_and_copies_are_found_where_they_are_planted_alone(ws, whole, planted):
+    ws = replace(ws, train=whole / "train")
     listed, odd = labels.list_pictures(ws, ws.train)
-    return preparation.prepare(ws, ws.train, listed, odd, [224])
 
+    _, found = preparation.prepare(ws, ws.train, listed, odd, [224])
 
-def test_damage_and_copies_are_found_where_they_are_planted_alone(
-    prepared_demo, planted
-):
-    _, found = prepared_demo
     files = planted.groupby("fault").file.agg(list)
     expected = {
         "truncated": files["truncated"],

@@ -1,11 +1,13 @@
 """CSV files of several labels for a picture: their two forms, what is wrong with them, and the split."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import join_checks
+from test_listing import touch
 
-from lib.base import workspace
 from lib.data import multi_labels
 
 FORMS = {
@@ -17,15 +19,10 @@ FORMS = {
 
 
 @pytest.fixture
-def flat(tmp_path, draw_classes):
-    """A workspace of four pictures in a flat folder, and a function that writes their CSV file."""
-    draw_classes(tmp_path, 4, ["red"])
-    (tmp_path / "red").rename(tmp_path / "train")
-    drawn = sorted((tmp_path / "train").iterdir())
-    for number, path in enumerate(drawn, start=1):
-        path.rename(path.with_name(f"{number}.jpg"))
-    folders = [tmp_path / name for name in ("train", "r", "s")]
-    ws = workspace.Workspace(*folders, multi_labels=tmp_path / "labels.csv")
+def flat(ws, tmp_path):
+    """Return a function that writes the CSV file of four pictures in a flat folder."""
+    touch(ws.train, "1.jpg", "2.jpg", "3.jpg", "4.jpg")
+    ws = replace(ws, multi_labels=tmp_path / "labels.csv")
 
     def write(text):
         ws.multi_labels.write_text(text, encoding="utf-8")
@@ -74,11 +71,10 @@ def test_blank_cells_of_part_are_for_training(flat):
 
 
 def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(
-    flat, draw_classes
+    flat, tmp_path
 ):
     ws = flat("file,labels\n000.png,a\nlabels/001.png,b\n")
-    draw_classes(ws.train.parent, 2, ["red"])
-    (ws.train.parent / "red").rename(ws.train.parent / "labels")
+    touch(tmp_path / "labels", "000.png", "001.png")
 
     table, _ = multi_labels.list_label_sets(ws, ws.train)
 
