@@ -61,6 +61,7 @@ def describe(model_file, tmp_path):
         path.write_bytes(model_file.read_bytes())
         text = model_file.with_suffix(".json").read_text(encoding="utf-8")
         metadata = json.loads(text) | changes
+        metadata["file_hash"] = saved.hash_file(path, metadata["class_names"])
         path.with_suffix(".json").write_text(json.dumps(metadata), encoding="utf-8")
         return path
 
@@ -245,12 +246,9 @@ def test_top_and_probabilities_add_columns_in_order(model_file, pictures, ask):
         assert list(shown) == list(expected)
 
 
-def test_class_named_like_a_column_gets_a_column_of_its_own(
-    describe, model_file, pictures, ask
-):
+def test_class_named_like_a_column_gets_a_column_of_its_own(describe, pictures, ask):
     names = ["label", "label_2", "cat"]
-    fitting = saved.hash_file(model_file, names)
-    model = describe({"class_names": names, "file_hash": fitting})
+    model = describe({"class_names": names})
 
     _, table = ask(model, [pictures], "--top=2", "--probabilities")
 
@@ -504,11 +502,10 @@ def test_folder_of_copies_that_is_not_ours_or_holds_the_pictures_is_refused(
 
 
 def test_class_that_names_a_place_elsewhere_is_no_folder(
-    describe, model_file, pictures, tmp_path, refuse, no_picture_is_read
+    describe, pictures, tmp_path, refuse, no_picture_is_read
 ):
     names = ["a", "../b", "c"]
-    fitting = saved.hash_file(model_file, names)
-    model = describe({"class_names": names, "file_hash": fitting})
+    model = describe({"class_names": names})
 
     errors = refuse(model, [pictures], "--sort-into", tmp_path / "sorted")
 
