@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shlex
 import shutil
 import subprocess
@@ -34,7 +33,7 @@ UNTRAINED = f"{TRANSFER} (untrained backbone)"
 CANDIDATES = {"broken", "small", "large_net"}
 SMALL = """--only 1 2 3 4 5 7 8 9 10 -p EPOCHS 2 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32]
 -p BACKBONE MobileNet@32 -p BACKBONE_OPTIONS {"alpha":0.25} -p WEIGHTS null
--p LEARNING_RATE 0.001""".split()
+-p LEARNING_RATE 0.001 -p REPEATS 1""".split()
 # What a whole chain writes, beside the files of each model.
 FILES = """split.csv checks.csv pictures.csv metrics.json comparison.csv random_images.csv
 report.html answer.json run_paths.json figures/accuracy.html figures/learning_curves.svg
@@ -61,8 +60,6 @@ def run(tmp_path_factory, draw_classes, read_all):
     save_network(mine / "networks/Large Net.keras", filters=12)
     (mine / "networks/broken.keras").write_bytes(b"half of a download")
     results = mine / "image_classifiers"
-    results.mkdir()
-    (results / "corrections.csv").write_text("file,label\nred/003,\nNA/004.png,red\n")
     before = read_all(mine / "set")
     networks = session.mount / "MyDrive/networks"
     names = ("broken", "small", "Large Net")
@@ -281,23 +278,11 @@ def test_tables_of_the_audit_have_their_columns(run):
         assert table[["file", "label"]].equals(rows)
 
 
-def test_review_carries_earlier_corrections_and_asks_nobody_twice(run):
-    page = (run.ws.results / "review.html").read_text(encoding="utf-8")
-
-    content = json.loads(re.search('id="data">(.*?)</script>', page)[1])
-
-    earlier = [["red/003.png", "", ""], ["NA/004.png", "red", ""]]
-    assert content["earlier"] == earlier
-    cases = {case["file"] for case in content["cases"]}
-    assert cases
-    assert not cases & {"red/003.png", "NA/004.png"}
-
-
 @pytest.fixture(scope="module")
 def named(run, tmp_path_factory):
     """A workspace in which 09 was asked about pictures that are named."""
     root = tmp_path_factory.mktemp("named")
-    ws = replace(copy_results(run.ws, root), test=None, corrections=None)
+    ws = replace(copy_results(run.ws, root), test=None)
     picture = (run.ws.test / "NA/000.png").read_bytes()
     (root / "half.png").write_bytes(picture[:200])
     images = [str(run.ws.test / "NA"), str(root / "half.png"), str(root / "gone.png")]
