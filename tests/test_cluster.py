@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-import keras
 import numpy as np
 import psutil
 import pytest
@@ -22,6 +21,7 @@ from conftest import (
 )
 from faults import list_listening
 from slow_blocks import make_blocks, work_slowly
+from test_features import build_extractor
 
 from lib.base import work, workspace
 from lib.base.work import ClusterError, connect, run_blocks
@@ -92,16 +92,6 @@ def test_workers_prepare_bit_for_bit_what_one_machine_prepares(spread, capsys):
     assert [len(each) for each in digests.values()] == [119, 119, 119]
     # The bar counts pictures.
     assert "121/121" in capsys.readouterr().out
-
-
-def build_extractor():
-    keras.utils.set_random_seed(5)
-    layers = [
-        keras.Input((8, 8, 3)),
-        keras.layers.Conv2D(5, 3),
-        keras.layers.Flatten(),
-    ]
-    return keras.Sequential(layers)
 
 
 def test_workers_compute_the_features_that_one_machine_computes_and_only_once(spread):

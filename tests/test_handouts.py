@@ -5,10 +5,9 @@ import sys
 
 import nbformat
 import pytest
-from conftest import find_violations, plan_make
+from conftest import find_violations, make_workspace, plan_make, runs_foreign_script
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from lib.base import workspace
 from lib.base.workspace import REPOSITORY
 
 WIDE = (
@@ -25,8 +24,7 @@ def page(tmp_path_factory):
     """The page of a lesson with a folded and an open cell, a bar, and a table as wide as 05's."""
     root = tmp_path_factory.mktemp("handouts")
     (root / "train").mkdir()
-    ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
-    ws.claim()
+    ws = make_workspace(root)
     folded = new_code_cell("plumbing = 1")
     folded.metadata["jupyter"] = {"source_hidden": True}
     figure = "<img src='data:image/gif;base64,R0lGODlhAQABAAAAACw=' width='3000'>"
@@ -66,14 +64,7 @@ def test_links_lead_to_lessons_that_ran_and_to_the_web_alone(tab):
 
 
 def test_no_script_runs_in_a_page(page, browser):
-    tab = browser.new_page()
-    dialogs = []
-    tab.on("dialog", lambda dialog: dialogs.append(dialog))
-
-    tab.goto(page.as_uri())
-
-    assert dialogs == []
-    tab.close()
+    assert not runs_foreign_script(browser, page)
 
 
 @pytest.fixture

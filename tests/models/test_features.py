@@ -10,10 +10,15 @@ from lib.data.store import Selection, Store
 from lib.models.features import cached_features
 
 
-@pytest.fixture(scope="module")
-def extractor():
+def build_extractor():
+    keras.utils.set_random_seed(5)
     inputs = keras.Input((8, 8, 3))
     return keras.Sequential([inputs, keras.layers.Conv2D(5, 3), keras.layers.Flatten()])
+
+
+@pytest.fixture(scope="module")
+def extractor():
+    return build_extractor()
 
 
 @pytest.fixture

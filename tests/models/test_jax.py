@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import numpy as np
+from conftest import build_classifier
 
 from lib.base import workspace
 from lib.data import generators
@@ -32,28 +32,23 @@ print(json.dumps([probabilities.tolist(), losses]))
 
 
 def make_batches():
-    """Make batches of twelve grey pictures of 4 x 4 pixels; the brighter half is class 1."""
+    """Make batches of twelve grey pictures of 4 x 4 pixels; the brighter, the higher the class."""
     levels = np.arange(12, dtype=np.uint8) * 20
     pictures = np.tile(levels[:, None, None, None], (1, 4, 4, 3))
     return generators.Batches(
-        pictures, np.arange(12) // 6, num_classes=2, batch_size=5, seed=3
+        pictures, np.arange(12) // 4, num_classes=3, batch_size=5, seed=3
     )
 
 
 def test_stream_feeds_keras_on_jax_the_same_batches(tmp_path):
     keras.utils.set_random_seed(1)
-    model = keras.Sequential(
-        [
-            keras.Input((4, 4, 3)),
-            keras.layers.Rescaling(1 / 255),
-            keras.layers.Flatten(),
-            keras.layers.Dense(2, activation="softmax"),
-        ]
+    model = build_classifier(
+        keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), shape=(4, 4, 3)
     )
     model.compile(keras.optimizers.Adam(0.05), "categorical_crossentropy")
     model.save(tmp_path / "tiny.keras")
     expected = model.predict(generators.stream(make_batches()), verbose=0)
-    path = str(Path(__file__).parent)
+    path = os.pathsep.join(sys.path)
     environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": path}
 
     output = subprocess.check_output(
