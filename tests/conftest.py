@@ -82,14 +82,19 @@ def draw_classes():
     return draw_noisy_classes
 
 
+def make_workspace(root, **keys):
+    """Return a new workspace below a folder, with some keys more."""
+    folders = [root / name for name in ("train", "results", "scratch")]
+    ws = workspace.Workspace(*folders, **keys)
+    ws.claim()
+    return ws
+
+
 @pytest.fixture
 def ws(tmp_path):
     """A workspace whose train folder is still to be filled."""
     (tmp_path / "train").mkdir()
-    folders = [tmp_path / name for name in ("train", "results", "scratch")]
-    ws = workspace.Workspace(*folders)
-    ws.claim()
-    return ws
+    return make_workspace(tmp_path)
 
 
 def copy_results(ws, folder):
@@ -212,14 +217,24 @@ def fit_runs(runs, epochs, callbacks=()):
     return runs.first
 
 
-def build_classifier(*layers, shape=(8, 8, 3), name="tiny"):
-    """Build a model of three classes: layers, and a dense one behind them."""
+def build_classifier(
+    *layers, shape=(8, 8, 3), name="tiny", classes=3, activation="softmax"
+):
+    """Build a model of classes: layers, and a dense one behind them."""
     # Most tests do without Keras, which takes long to import.
     from keras import Input, Sequential
     from keras.layers import Dense
 
-    inputs = Input(shape)
-    return Sequential([inputs, *layers, Dense(3, activation="softmax")], name=name)
+    last = Dense(classes, activation=activation)
+    return Sequential([Input(shape), *layers, last], name=name)
+
+
+def add_head(pixels, features, name=None, classes=3):
+    """Build the model of a backbone, from pixels to features, and a head, as the lessons do."""
+    from keras import Model
+
+    head = build_classifier(shape=features.shape[1:], name="head", classes=classes)
+    return Model(pixels, head(features), name=name)
 
 
 def load_bytes(data, size):

@@ -9,7 +9,6 @@ import benchmark
 import draw_demo
 import faults
 import judge_sketches
-import keras
 import numpy as np
 import pandas as pd
 import planted
@@ -18,7 +17,13 @@ import pytest
 import scale
 import simulations
 import tensorflow as tf
-from conftest import execute_lesson, plain_environment, prepare_and_split
+from conftest import (
+    add_head,
+    execute_lesson,
+    make_workspace,
+    plain_environment,
+    prepare_and_split,
+)
 from drawing import CLASS_NAMES
 from test_report import save_described
 
@@ -255,7 +260,7 @@ def audited(drawn, tmp_path_factory):
     """The workspace of pictures with planted labels and copies, which 07 has audited by a small network."""
     folder = tmp_path_factory.mktemp("planted")
     planted.main(["plant", str(drawn), str(folder), "--labels", "0.1", "--copies", "2"])
-    ws = workspace.Workspace(folder / "train", folder / "results", folder / "scratch")
+    ws = make_workspace(folder)
     prepare_and_split(ws, [80])
     save_linear(ws)
     execute_lesson("07_label_audit", ws)
@@ -266,10 +271,7 @@ def save_linear(ws):
     """Save a model on the demo's network whose head has learned nothing, as 05 does it."""
     network = backbones.load_backbone("sketches", None, None, {}, None)
     extractor = parts.build_extractor(network)
-    dense = keras.layers.Dense(len(CLASS_NAMES), activation="softmax")
-    inputs = keras.Input(extractor.output_shape[1:])
-    head = keras.Sequential([inputs, dense], name="head")
-    model = keras.Model(extractor.input, head(extractor.output), name=LINEAR)
+    model = add_head(extractor.input, extractor.output, LINEAR, len(CLASS_NAMES))
     save_described(ws, model, kind="linear", weights="sketches")
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import html
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
@@ -61,9 +62,9 @@ def test_a_table_without_rows_is_written_and_read(ws):
     assert list(workspace.read_table(ws.results / "none.csv")) == ["file", "=x"]
 
 
-def test_folder_of_the_pictures_is_text_in_a_lesson(tmp_path):
+def test_folder_of_the_pictures_is_text_in_a_lesson(ws, tmp_path):
     train = tmp_path / "a`<img src=x onerror=alert(1)>"
-    ws = workspace.Workspace(train, tmp_path / "results", tmp_path / "scratch")
+    ws = replace(ws, train=train)
 
     assert not set(ws.data_note) & set("<>`")
     assert html.unescape(ws.data_note).endswith(str(train))

@@ -12,9 +12,11 @@ import keras
 import numpy as np
 import pytest
 from conftest import (
+    add_head,
     build_classifier,
     find_browser,
     find_violations,
+    make_workspace,
     open_page,
     runs_foreign_script,
 )
@@ -22,7 +24,6 @@ from handed_over import ask_model, ask_page, measure, read_answers
 from PIL import Image
 
 from lib import predict
-from lib.base import workspace
 from lib.base.workspace import read_table
 from lib.data import pictures
 from lib.data.label_files import read_labels
@@ -55,14 +56,13 @@ CAMERA = "Use the camera"
 def build_model(activation="softmax"):
     """Build a model that looks at patches."""
     keras.utils.set_random_seed(3)
-    layers = [
-        keras.Input((SIDE, SIDE, 3)),
+    return build_classifier(
         keras.layers.Rescaling(1 / 90, -1.4),
         keras.layers.Conv2D(8, 5, activation="relu"),
         keras.layers.Flatten(),
-        keras.layers.Dense(3, activation=activation),
-    ]
-    return keras.Sequential(layers)
+        shape=(SIDE, SIDE, 3),
+        activation=activation,
+    )
 
 
 def write_page(ws, **options):
@@ -72,9 +72,7 @@ def write_page(ws, **options):
 @pytest.fixture(scope="module")
 def handed(tmp_path_factory, drawn):
     """A workspace with model.html of a model that looks at patches, and the model."""
-    root = tmp_path_factory.mktemp("handed")
-    ws = workspace.Workspace(root / "train", root / "results", root / "scratch")
-    ws.claim()
+    ws = make_workspace(tmp_path_factory.mktemp("handed"))
     try:
         model_page.fetch_runtime(ws.scratch / "downloads")
     except OSError as error:
@@ -170,7 +168,7 @@ def build_transfer(convolution):
     keras.utils.set_random_seed(3)
     images = keras.Input((SIDE, SIDE, 3))
     features = keras.layers.GlobalAveragePooling2D()(convolution(images / 90 - 1.4))
-    return keras.Model(images, build_classifier(shape=[8], name="head")(features))
+    return add_head(images, features)
 
 
 @contextlib.contextmanager
@@ -667,13 +665,11 @@ def test_camera_answers_as_the_model_does(filmed, handed):
 
     # All frames are the same, so the first has the answer of any half second.
     assert tab.inner_text("#seen .class bdi") == CLASSES[order[0]]
-    assert tab.locator("#seen .bars bdi").all_inner_texts() == list(
-        np.array(CLASSES)[order]
-    )
-    for text, index in zip(
-        tab.locator("#seen .bars .percent").all_inner_texts(), order
-    ):
-        assert abs(float(text[:-1]) / 100 - expected[index]) < 0.05
+    names = tab.locator("#seen .bars bdi").all_inner_texts()
+    assert names == list(np.array(CLASSES)[order])
+    percents = tab.locator("#seen .bars .percent").all_inner_texts()
+    shown = [float(text[:-1]) for text in percents]
+    assert shown == pytest.approx(100 * expected[order], abs=5)
 
 
 def test_camera_can_be_turned_and_stopped_and_keeps_nothing(filmed):

@@ -18,13 +18,12 @@ from conftest import (
     copy_results,
     execute_lesson,
     find_violations,
+    make_workspace,
     open_page,
     plan_make,
 )
-from scipy.stats import binomtest
 from test_answers import SCRATCH, gather
 
-from lib.base import workspace
 from lib.base.paths_file import read_json
 from lib.base.workspace import read_table, write_table
 from lib.data import pixels, split
@@ -106,10 +105,8 @@ def ran(tmp_path_factory, draw_classes, prepare_set):
     for name, drawn in zip(CLASSES, ["red", "007"]):
         (train / drawn).rename(train / name)
         (train / name / "014.png").rename(train / name / FILE)
-    ws = workspace.Workspace(
-        train,
-        root / "results",
-        root / "scratch",
+    ws = make_workspace(
+        root,
         test=root / "test",
         test_labels=root / "labels.csv",
         parents=root / "parents.csv",
@@ -209,9 +206,6 @@ def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
     assert judged["model"] == "one_class"
     assert judged["n"] == 7
     assert judged["top1"] == pytest.approx(4 / 7)
-    assert judged["top1_interval"] == pytest.approx(
-        binomtest(4, 7).proportion_ci(method="wilson")
-    )
     assert judged["per_class"] == {HOSTILE: 1, CLASSES[1]: 0}
     assert judged["strangers"] is None
     answers = read_table(ws.results / "test_predictions.csv")
@@ -229,12 +223,8 @@ def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
 
 def test_parents_of_the_paths_file_are_scored_and_kept_beside_the_model(judged, text):
     record = read_record(judged.results / "models/wrong.json")
-    score = read_scores(judged)["wrong"].parents
 
     assert record.parents == dict.fromkeys(CLASSES, "<b>")
-    # It takes each class for the other one.
-    assert score["accuracy"] == 1
-    assert score["mistakes_within"] == 12
     assert "; 6 of 6 mistakes stay within one parent." in text
 
 

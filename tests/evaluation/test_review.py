@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import find_violations, open_page, runs_foreign_script
+from conftest import find_violations, make_workspace, open_page, runs_foreign_script
 from PIL import Image
 
-from lib.base import workspace
 from lib.data import labels
 from lib.data.findings import find
 from lib.data.label_files import read_labels
@@ -49,11 +48,8 @@ FINDINGS = {
 
 def draw_set(folder, classes, files):
     """Draw files for each class, for training and for validation, and write what 01 writes of them."""
-    parts = [folder / "train", folder / "validation"]
-    ws = workspace.Workspace(
-        parts[0], folder / "results", folder / "scratch", validation=parts[1]
-    )
-    ws.claim()
+    ws = make_workspace(folder, validation=folder / "validation")
+    parts = [ws.train, ws.validation]
     for grey, place in enumerate(itertools.product(parts, classes, files)):
         path = Path(*place)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 import pytest
-from conftest import build_classifier, fit_runs, load_functions
+from conftest import add_head, fit_runs, load_functions
 from keras import layers
 
 from lib.data import generators
@@ -35,8 +35,7 @@ def put_head_on(backbone, boxed=False):
         pixels = keras.Input((8, 8, 3))
         backbone = keras.Model(pixels, backbone(pixels))
     features = layers.GlobalAveragePooling2D()(backbone.output)
-    head = build_classifier(shape=features.shape[1:], name="head")
-    return keras.Model(backbone.input, head(features), name="tiny_linear")
+    return add_head(backbone.input, features, "tiny_linear")
 
 
 def build_small_backbone():

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from conftest import build_classifier
+from conftest import add_head, build_classifier
 from keras import layers
 
 from lib.models import backbones, gradcam, parts
@@ -28,26 +28,19 @@ def draw_patches(count):
 
 def build_plain(activation="softmax"):
     """Build a model as 02 and 03 do."""
-    built = keras.Sequential(
-        [
-            keras.Input((SIZE, SIZE, 3)),
-            layers.Rescaling(1 / 255),
-            layers.Conv2D(8, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(16, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Dropout(0.3),
-            layers.Flatten(),
-            layers.Dense(3, activation=activation),
-        ]
+    built = build_classifier(
+        layers.Rescaling(1 / 255),
+        layers.Conv2D(8, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(16, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Dropout(0.3),
+        layers.Flatten(),
+        shape=(SIZE, SIZE, 3),
+        activation=activation,
     )
     # As it comes from a file.
     return keras.Sequential.from_config(built.get_config())
-
-
-def add_head(pixels, features):
-    head = build_classifier(shape=features.shape[1:], name="head")
-    return keras.Model(pixels, head(features))
 
 
 def build_backbone(boxed):

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from conftest import add_head
 
 from lib.data import generators
 from lib.models import classify, litert
@@ -27,8 +28,7 @@ def build_model():
     backbone(draw_images(7) / np.float32(127.5) - 1, training=True)
     pixels = keras.Input((12, 12, 3))
     scaled = keras.applications.mobilenet.preprocess_input(pixels)
-    head = keras.layers.Dense(3, activation="softmax")
-    return keras.Model(pixels, head(backbone(scaled, training=False)))
+    return add_head(pixels, backbone(scaled, training=False))
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import importlib.util
 import keras
 import numpy as np
 import pytest
+from conftest import add_head
 
 from lib.models import backbones, files, parts
 
@@ -96,9 +97,7 @@ def model(kind, folder, network):
         f"hub:{folder / kind}", "imagenet", None, {}, None
     )
     extractor = parts.build_extractor(backbone)
-    inputs = keras.Input(extractor.output.shape[1:])
-    head = keras.Sequential([inputs, keras.layers.Dense(3)], name="head")
-    return keras.Model(extractor.input, head(extractor.output), name=kind)
+    return add_head(extractor.input, extractor.output, kind)
 
 
 @pytest.fixture(scope="module")

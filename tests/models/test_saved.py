@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tensorflow as tf
-from conftest import build_classifier
+from conftest import add_head, build_classifier
 
 from lib.base import workspace
 from lib.models import checkpoint, files, keys, saved
@@ -34,8 +34,7 @@ def build_model_with_all_that_differs():
     maps = backbone(scaled, training=False)
     features = keras.layers.Flatten()(keras.layers.Dropout(0.5)(maps))
     keras.config.set_dtype_policy("float32")
-    head = build_classifier(shape=features.shape[1:], name="head")
-    model = keras.Model(pixels, head(features), name="whole")
+    model = add_head(pixels, features, "whole")
     draw = np.random.default_rng(1).uniform
     weights = [draw(-0.5, 1, weight.shape) ** 2 for weight in model.get_weights()]
     model.set_weights(weights)

@@ -11,9 +11,8 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import build_classifier, copy_results, fit_runs
+from conftest import build_classifier, copy_results, fit_runs, make_workspace
 
-from lib.base.workspace import Workspace
 from lib.data import generators, split
 from lib.models import checkpoint, keys, saved, training
 from lib.models.record import list_records, read_record
@@ -94,8 +93,7 @@ def prepare(tmp_path_factory, draw_classes, prepare_set):
     """Return a function that makes a workspace of three classes of ten pictures."""
 
     def prepare_workspace():
-        root = tmp_path_factory.mktemp("prepared")
-        ws = Workspace(root / "train", root / "results", root / "scratch")
+        ws = make_workspace(tmp_path_factory.mktemp("prepared"))
         draw_classes(ws.train, 10)
         prepare_set(ws)
         return ws
@@ -320,16 +318,13 @@ def freeze_a_kernel(model):
     ids=list,
 )
 def test_other_settings_are_trained_anew_after_a_note_with_the_reason(
-    changed, first, trained, capsys
+    changed, trained, capsys
 ):
     settings = {"epochs": 1} | changed
 
     run = train_tiny(trained, **settings)
 
     assert not was_taken(run)
-    path = "models/tiny.json"
-    records = [read_record(ws.results / path) for ws in (first[0], trained)]
-    assert records[0].key != records[1].key
     assert "tiny is trained anew" in capsys.readouterr().out
 
 
@@ -400,8 +395,6 @@ def test_pictures_changed_under_the_same_names_are_trained_anew(
     prepare_set(prepared)
     prepared.save_table(names, "split.csv")
 
-    with pytest.raises(FileNotFoundError, match="no .*model .*current split"):
-        list_records(prepared)
     again = train_tiny(prepared, epochs=1)
     assert not was_taken(again)
     assert not again.history.equals(first.history)
