@@ -703,6 +703,13 @@ def test_the_chosen_model_is_open_and_one_fold_has_the_others(opened):
         assert opened.locator(name.get_attribute("href")).is_visible()
 
 
+def test_fold_announces_only_what_it_holds(prepared, text):
+    without = write_page(prepared, FOUR, cnn=RIGHT)
+
+    assert "All models: where they look, probabilities" in text
+    assert "All models: probabilities" in without
+
+
 def test_a_click_on_a_matrix_shows_the_pictures_of_the_cell(opened):
     opened.locator(".matrix a").first.click()
 
