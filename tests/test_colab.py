@@ -337,6 +337,12 @@ def test_a_picture_of_the_web_is_fetched_anew_each_time(site, lesson, draw_class
     assert path.read_bytes() == (folder / "red/000.png").read_bytes()
 
 
+def read_outputs(path):
+    """Return what the cells of a notebook have shown."""
+    cells = nbformat.read(path, as_version=4).cells
+    return [output for cell in cells for output in cell.get("outputs", ())]
+
+
 class Session:
     """Machines of Colab, one after the other: a slow Drive that can be mounted, and the stand-in."""
 
@@ -381,11 +387,6 @@ class Session:
     def find_executed(self, name):
         return self.root / f"{name}.ipynb"
 
-    def read_outputs(self, name):
-        """Return what the cells of a notebook have shown."""
-        cells = nbformat.read(self.find_executed(name), as_version=4).cells
-        return [output for cell in cells for output in cell.get("outputs", ())]
-
     def list_reads_before_training(self):
         """List the files read on Drive, up to the first checkpoint that is written."""
         before = self.log.read_text().partition("write MyDrive/results/checkpoints")[0]
@@ -427,6 +428,7 @@ def test_notebook_works_on_a_machine_of_its_own_and_goes_on_where_one_was_taken_
     reads = session.list_reads_before_training()
     # The archive is unpacked anew, and no picture is read on Drive.
     assert 0 < len(reads) < 20
-    assert "epoch 2 of 4" in str(session.read_outputs("03_augmented_cnn"))
+    outputs = read_outputs(session.find_executed("03_augmented_cnn"))
+    assert "epoch 2 of 4" in str(outputs)
     whole = pd.read_csv(results / "history/augmented_cnn.csv")
     assert list(whole.epoch) == [1, 2, 3, 4]

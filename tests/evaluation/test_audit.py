@@ -97,9 +97,8 @@ def test_labels_of_two_people_are_compared_where_both_gave_one(tmp_path, capsys)
     files = [f"{number}.png" for number in range(50)]
     table = pd.DataFrame({"file": files, "label": "cat", "group": range(50)})
     table.loc[25:, "label"] = "dog"
-    second = table[:40].assign(
-        label=["cat"] * 20 + ["dog"] * 5 + ["cat"] * 10 + ["dog"] * 5
-    )
+    labels_of_second = np.repeat(["cat", "dog", "cat", "dog"], [20, 5, 10, 5])
+    second = table[:40].assign(label=labels_of_second)
     second.to_csv(tmp_path / "second.csv", index=False)
     tools = [cohen_kappa_score, display, format_bounds, share_interval]
     names = {tool.__name__: tool for tool in tools}

@@ -424,7 +424,6 @@ def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
     assert len(second.shown) == 2
     text = re.sub("<.*?>", "", page)
     assert "b → a (3), the surest 2" in text
-    assert "3 of 5 mistakes" not in text
     assert "5 of 5 mistakes are between a and b" in text
 
 
@@ -579,12 +578,11 @@ def test_labels_that_a_person_has_decided_are_not_doubtful(prepared, save_audit)
 
 
 def test_copies_across_the_split_are_a_next_step(prepared):
-    rows = split.read_split(prepared)
-    one, other = rows.file[rows.part == "train"][:2]
-    held_out = rows.file[rows.part == "validation"].iloc[0]
-    audit = rows[["file", "label", "digest"]].assign(suggested=rows.label)
-    audit["neighbour"] = audit.file.map({held_out: one, one: other}).fillna("")
-    audit["finding"] = np.where(audit.neighbour == "", "", "copy?")
+    rows = split.read_split(prepared).sort_values("part")
+    audit = rows[["file", "label", "digest"]].assign(suggested=rows.label, finding="")
+    # One for training and one for validation look like the first for training.
+    audit.iloc[[1, -1], -1] = "copy?"
+    audit["neighbour"] = audit.file.iloc[0]
     prepared.save_table(audit, "label_audit.csv")
 
     answer = describe_four(prepared)

@@ -1,6 +1,7 @@
 """Features: computed once, shared by sets, and never those of other pictures or weights."""
 
 from dataclasses import replace
+from unittest import mock
 
 import keras
 import numpy as np
@@ -51,19 +52,13 @@ def test_features_are_shared_by_sets_that_share_pictures(
 ):
     expected = extractor.predict(images[:], verbose=0)
     cached_features(extractor, replace(images, digests=images.digests[:40]), ws)
-    counts = []
-    predict = extractor.predict_on_batch
-
-    def count_and_predict(pictures):
-        counts.append(len(pictures))
-        return predict(pictures)
-
-    monkeypatch.setattr(extractor, "predict_on_batch", count_and_predict)
+    predict = mock.Mock(wraps=extractor.predict_on_batch)
+    monkeypatch.setattr(extractor, "predict_on_batch", predict)
     twice = replace(images, digests=np.tile(images.digests, 2))
 
     features = cached_features(extractor, twice, ws)
 
-    assert sum(counts) == 30
+    assert sum(len(call.args[0]) for call in predict.call_args_list) == 30
     assert np.allclose(features[:], np.tile(expected, (2, 1)), rtol=1e-5, atol=1e-3)
 
 
