@@ -10,11 +10,10 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
-import nbformat
 import numpy as np
 import pytest
 from conftest import copy_results, execute_lesson
-from test_colab import Session
+from test_colab import Session, read_outputs
 
 from lib import chain, runner
 from lib.base import workspace
@@ -42,7 +41,6 @@ figures/augmentation.html answer_sets.csv model.html""".split()
 OF_MODEL = (
     """models/{}.keras models/{}.json history/{}.csv predictions/{}.csv""".split()
 )
-each_model = pytest.mark.parametrize("model", MODELS)
 
 
 @pytest.fixture(scope="module")
@@ -136,9 +134,9 @@ def test_whole_chain_writes_every_file_of_the_contract_and_none_by_half(run):
 
 
 def test_first_click_ends_with_the_answer_figures_and_a_picture_of_ones_own(run):
-    outputs = run.session.read_outputs("00_start_here")
+    path = run.session.find_executed("00_start_here")
 
-    text = str(outputs)
+    text = str(read_outputs(path))
 
     # The answer, a figure, a picture, and what is said of it.
     for shown in (" right (", 'class="chart"', "image/png", "says: "):
@@ -159,9 +157,8 @@ def test_users_pictures_are_untouched(run, read_all):
     assert read_all(run.ws.train.parent) == run.before
 
 
-@each_model
-def test_predictions_are_probabilities_of_the_validation_pictures(run, model):
-    table = read(run, f"predictions/{model}.csv")
+def test_predictions_are_probabilities_of_the_validation_pictures(run):
+    table = read(run, f"predictions/{TRANSFER}.csv")
     split = read(run, "split.csv")
     validation = split[split.part == "validation"].reset_index()
 
@@ -187,9 +184,7 @@ def test_executed_notebooks_have_nothing_red_and_bars_of_one_line(run):
     executed.append(run.session.find_executed("00_start_here"))
 
     for path in executed:
-        cells = nbformat.read(path, as_version=4).cells
-        outputs = [output for cell in cells for output in cell.get("outputs", ())]
-        for output in outputs:
+        for output in read_outputs(path):
             text = output.get("text", "")
             assert output.get("name") != "stderr", (path.name, text)
             assert "WARNING:" not in text, (path.name, text)
@@ -243,25 +238,21 @@ def test_json_of_the_winner_tells_its_network_who_took_part_and_what_calibrated_
     assert str(run.session.mount) not in path.read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def asked(run, tmp_path_factory):
-    """What predict says of two pictures, in a process that has no more of the winner than two files."""
-    folder = tmp_path_factory.mktemp("asked")
+def test_saved_winner_answers_alone(run, tmp_path):
+    """In a process that has no more of it than two files, and without keras-hub."""
     for ending in (".keras", ".json"):
         path = run.ws.results / f"models/{name_winner(run)}{ending}"
-        shutil.copy(path, folder / f"model{ending}")
+        shutil.copy(path, tmp_path / f"model{ending}")
     code = (
         "import sys; sys.modules['keras_hub'] = None; "
         "from lib.predict import predict_pictures; "
         "sys.exit(predict_pictures(sys.argv[1:]))"
     )
-    command = [sys.executable, "-c", code, folder / "model.keras", run.ws.test / "NA"]
+    command = [sys.executable, "-c", code, tmp_path / "model.keras", run.ws.test / "NA"]
     environment = os.environ | {"PYTHONPATH": str(workspace.REPOSITORY)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
 
+    asked = subprocess.run(command, env=environment, capture_output=True, text=True)
 
-def test_saved_winner_answers_alone(asked):
-    """Without its results folder, and without keras-hub."""
     assert asked.returncode == 0, asked.stderr
     # The names of the columns, and two pictures.
     assert len(asked.stdout.splitlines()) == 3

@@ -53,19 +53,6 @@ def split_labels(texts):
     return MultiLabelBinarizer(classes=LABELS).fit_transform(sets).astype(bool)
 
 
-@pytest.fixture(scope="module")
-def predicted(run, tmp_path_factory):
-    """What predict answers to the validation pictures and to a damaged one."""
-    folder = tmp_path_factory.mktemp("predicted")
-    (folder / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\nhalf")
-    files = [run.train / file for file in read_answers(run).file]
-    model = run.results / f"models/{NAME}.keras"
-    arguments = [model, *files, folder / "cut.png", "--csv", folder / "a.csv"]
-    arguments.append("--probabilities")
-    assert predict.predict_pictures([str(argument) for argument in arguments]) == 1
-    return read_table(folder / "a.csv")
-
-
 def test_lesson_runs_alone_on_a_flat_folder_and_writes_its_files(run):
     (notebook,) = run.results.glob("notebooks/*")
 
@@ -117,9 +104,17 @@ def test_mean_average_precision_is_that_of_the_labels_that_are_there(run):
     assert found > scores["baseline"]["mean_average_precision"]
 
 
-def test_predict_writes_the_labels_of_the_lesson(run, predicted):
-    *others, cut = predicted.to_dict("records")
+def test_predict_writes_the_labels_of_the_lesson(run, tmp_path):
+    (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\nhalf")
+    files = [run.train / file for file in read_answers(run).file]
+    model = run.results / f"models/{NAME}.keras"
+    arguments = [model, *files, tmp_path / "cut.png", "--csv", tmp_path / "a.csv"]
+    arguments.append("--probabilities")
 
+    assert predict.predict_pictures([str(argument) for argument in arguments]) == 1
+
+    predicted = read_table(tmp_path / "a.csv")
+    *others, cut = predicted.to_dict("records")
     assert list(predicted.columns) == ["file", "labels", "problem", *LABELS]
     assert [row["labels"] for row in others] == list(read_answers(run)[NAME])
     assert (cut["labels"], cut["problem"]) == ("", "corrupt")

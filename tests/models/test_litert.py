@@ -31,15 +31,6 @@ def build_model():
     return add_head(pixels, backbone(scaled, training=False))
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A model, and its file."""
-    path = tmp_path_factory.mktemp("models") / "model.tflite"
-    model = build_model()
-    litert.export_litert(model, path)
-    return model, path
-
-
 def test_network_that_the_converter_refuses_is_a_reason_and_no_file(tmp_path):
     pixels = keras.Input((12, 12, 3))
     odd = keras.layers.Flatten()(keras.ops.erfinv(pixels / 300))
@@ -55,14 +46,16 @@ def test_network_that_the_converter_refuses_is_a_reason_and_no_file(tmp_path):
 
 
 @pytest.mark.filterwarnings("error:.*Interpreter.*:UserWarning")
-def test_file_answers_like_the_model_and_holds_half_precision(exported):
-    model, path = exported
+def test_file_answers_like_the_model_and_holds_half_precision(tmp_path):
+    model = build_model()
+    path = tmp_path / "model.tflite"
     images = draw_images(7)
     expected = np.asarray(model.predict_on_batch(images))
     assert expected.std() > 0.01
     y_true = np.array([2, 0, 1, 1, 0, 2, 2])
     batches = generators.Batches(images, y_true, 3, batch_size=3)
 
+    litert.export_litert(model, path)
     opened = litert.open_litert(path)
     labels, y_prob = classify.predict_batches(opened, batches)
 

@@ -100,14 +100,6 @@ def model(kind, folder, network):
     return add_head(extractor.input, extractor.output, kind)
 
 
-@pytest.fixture(scope="module")
-def again(kind, folder, model):
-    """The model as its file holds it."""
-    path = folder / f"{kind}.keras"
-    files.write_model(model, path)
-    return keras.saving.load_model(path, safe_mode=True)
-
-
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`")
 def test_features_are_those_that_the_network_itself_pools(kind, network, model):
     tower = network.vision_encoder if kind == "siglip" else network
@@ -125,7 +117,12 @@ def test_features_are_those_that_the_network_itself_pools(kind, network, model):
     assert np.allclose(extractor(PIXELS), expected, atol=1e-4)
 
 
-def test_file_answers_as_its_model(model, again):
+def test_file_answers_as_its_model(model, tmp_path):
+    path = tmp_path / "model.keras"
+
+    files.write_model(model, path)
+
+    again = keras.saving.load_model(path, safe_mode=True)
     assert np.allclose(again(PIXELS), model(PIXELS), atol=1e-5)
 
 

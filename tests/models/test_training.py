@@ -89,22 +89,11 @@ def assert_same(one, other, rtol=1e-5):
 
 
 @pytest.fixture(scope="module")
-def prepare(tmp_path_factory, draw_classes, prepare_set):
-    """Return a function that makes a workspace of three classes of ten pictures."""
-
-    def prepare_workspace():
-        ws = make_workspace(tmp_path_factory.mktemp("prepared"))
-        draw_classes(ws.train, 10)
-        prepare_set(ws)
-        return ws
-
-    return prepare_workspace
-
-
-@pytest.fixture(scope="module")
-def first(prepare):
+def first(tmp_path_factory, draw_classes, prepare_set):
     """A workspace in which a model was trained for one epoch, and the run."""
-    ws = prepare()
+    ws = make_workspace(tmp_path_factory.mktemp("prepared"))
+    draw_classes(ws.train, 10)
+    prepare_set(ws)
     return ws, train_tiny(ws, epochs=1)
 
 
@@ -114,24 +103,17 @@ def trained(first, tmp_path):
     return copy_results(first[0], tmp_path)
 
 
-@pytest.fixture(scope="module")
-def dead(prepare):
+@pytest.fixture
+def killed(prepared):
     """A workspace in which a training was killed in its third epoch."""
-    ws = prepare()
     given = {"callbacks": [Death()], "run_eagerly": False}
     process = multiprocessing.get_context("spawn").Process(
-        target=train_tiny, args=(ws,), kwargs=given
+        target=train_tiny, args=(prepared,), kwargs=given
     )
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    return ws
-
-
-@pytest.fixture
-def killed(dead, tmp_path):
-    """A copy of that workspace."""
-    return copy_results(dead, tmp_path)
+    return prepared
 
 
 @pytest.fixture
