@@ -287,8 +287,8 @@ def test_names_that_lead_out_are_refused(ws, tmp_path, name, hostile):
     assert list(tmp_path.rglob("*.png")) == []
 
 
-@pytest.mark.parametrize("target", ["/etc/hosts", "../../../out.png"])
-def test_links_that_lead_out_are_refused(ws, target):
+@pytest.mark.parametrize("target", ["/etc/hosts", "../../../out.png", "gone.png"])
+def test_links_that_lead_out_or_nowhere_are_refused(ws, target):
     archive = pack(ws.results / "a.tar", {"cat/1.png": b"x"})
     with tarfile.open(archive, "a") as packed:
         member = tarfile.TarInfo("dog/2.png")
@@ -296,7 +296,7 @@ def test_links_that_lead_out_are_refused(ws, target):
         member.linkname = target
         packed.addfile(member)
 
-    with pytest.raises(ValueError, match="a.tar can't be unpacked: 'dog/2.png' .*link"):
+    with pytest.raises(ValueError, match="a.tar can't be unpacked: .*dog/2.png'"):
         archives.unpack(archive, ws.scratch)
 
 
@@ -318,7 +318,7 @@ def test_damaged_archive_is_named(ws, files, name):
     whole = archive.read_bytes()
     half = whole[: len(whole) // 2]
     damaged = whole[:200] + b"\xff" * 200 + whole[400:]
-    for content in (half, damaged, b"text", b""):
+    for content in (half, whole[:100], damaged, b"text", b""):
         archive.write_bytes(content)
         with pytest.raises(ValueError, match=f"{name} can't be unpacked"):
             archives.unpack(archive, ws.scratch)
