@@ -47,8 +47,9 @@ def read_labels(path: Path, needed: Sequence[str] = ("file", "label")) -> pd.Dat
                 break
     given = names[names != ""]
     if given.duplicated().any() or not set(needed).issubset(given):
+        words = [HEADERS.get(name, name).replace(" ", " or ") for name in needed]
         raise ValueError(
-            f"{path} needs columns {', '.join(needed)}, each once: {', '.join(names)}"
+            f"{path} needs columns {', '.join(words)}, each once: {', '.join(names)}"
         )
     rows = cells[1:][given.index].rename(columns=given)
     rows = rows[rows[needed[0]] != ""]

@@ -82,7 +82,9 @@ def gather_report(
         key=lambda label: (label != answer.label, -predictions.scores[label].top1),
     )
     mistakes = find_mistakes(first, answer.label)
-    train = Path(ws.train)
+    # An address may have a key behind its question mark, and a page may be passed on.
+    address, _, _ = str(ws.train).partition("?")
+    train = Path(address)
     return Report(
         answer=answer,
         predictions=predictions,

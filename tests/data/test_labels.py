@@ -82,7 +82,7 @@ def test_correction_of_another_content_is_passed_over_and_listed(correct):
 
 
 UNUSABLE = {
-    "name,class\ncat/0.jpg,bird\n": "file, label, .*: name, label",
+    "name,class\ncat/0.jpg,bird\n": "file or .*, label or class, .*: name, label",
     "File,file,label\ncat/0.jpg,cat/1.jpg,bird\n": ": file, file, label",
     "file,label,Label\ncat/0.jpg,bird,cat\n": ": file, label, label",
     "": "No columns",

@@ -37,6 +37,11 @@ def test_parents_may_have_parents_and_a_class_may_have_none(read):
     assert parents.read_parents(None, CLASSES) == {}
 
 
+def test_a_missing_column_has_the_name_that_the_documents_give_it(read):
+    with pytest.raises(ValueError, match="needs columns label or class, parent, each"):
+        read("class,mother\nbird,A\n")
+
+
 UNUSABLE = {
     "brid,Vertebrata": "line 3: 'brid' is no class",
     "frog,bird": "line 3: 'bird' is no parent, but a class",

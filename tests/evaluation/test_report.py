@@ -395,15 +395,26 @@ def test_a_temperature_that_is_not_established_is_no_number(
     assert "<td>1.00</td>" not in shown
 
 
-def write_page(ws, *answers, **y_prob):
-    """Write the report of some answers, and return its HTML."""
+def write_page(ws, *answers, parents=None, **y_prob):
+    """Write the report of some answers, and of their parents' scores, and return its HTML."""
     page = describe(ws, *answers, **y_prob)
+    scores = page.predictions.scores
+    for label, score in scores.items():
+        scores[label] = replace(score, parents=parents)
     models = page.predictions.models
     for label, record in models.items():
         models[label] = replace(
             record, seconds=1.0, parameters_total=1, parameters_trainable=1
         )
     return report.write_report(ws, page).read_text(encoding="utf-8")
+
+
+def test_report_names_an_archive_without_the_key_of_its_address(prepared):
+    ws = replace(prepared, train="https://example.org/flowers.zip?key=a/secret")
+
+    page = describe(ws, FOUR, cnn=RIGHT)
+
+    assert page.name == "flowers.zip"
 
 
 def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
@@ -484,9 +495,11 @@ def test_above_forty_classes_mistakes_are_listed_in_place_of_a_matrix(
     y_prob = np.eye(classes)[np.where(y_true == 7, 30, y_true)]
     names = [f"c{number:02}" for number in range(classes)]
 
-    page = write_page(prepared, y_true, names, cnn=y_prob)
+    parents = {"accuracy": 1.0, "interval": [0.9, 1.0], "mistakes_within": 2}
+    page = write_page(prepared, y_true, names, parents=parents, cnn=y_prob)
 
     assert ("Table: confusion matrix" not in page) == is_listed
+    assert ("In the matrix each parent has a frame" not in page) == is_listed
     assert "<bdi>c30</bdi> → <bdi>c07</bdi> (2)" in page
 
 
@@ -688,6 +701,13 @@ def test_the_chosen_model_is_open_and_one_fold_has_the_others(opened):
         assert fold.locator(part).count() == 1
     for name in opened.locator("nav a").all():
         assert opened.locator(name.get_attribute("href")).is_visible()
+
+
+def test_fold_announces_only_what_it_holds(prepared, text):
+    without = write_page(prepared, FOUR, cnn=RIGHT)
+
+    assert "All models: where they look, probabilities" in text
+    assert "All models: probabilities" in without
 
 
 def test_a_click_on_a_matrix_shows_the_pictures_of_the_cell(opened):
