@@ -196,7 +196,6 @@ train/Caf\u00e9/1.jpg, val/Cafe\u0301/1.jpg -> train -> val
 train/a/1.jpg, val_224/a/1.jpg -> train ->
 flowers_train/a/1.jpg, birds_val/a/1.jpg -> flowers_train ->
 leaves/a/1.jpg, val/a/1.jpg -> leaves ->
-train/a/1.jpg, val/images/1.jpg -> train ->
 train/a/1.jpg, val/a/1.jpg, val/z/1.jpg -> train ->"""
 
 
@@ -206,6 +205,12 @@ def test_validation_beside_train_counts_if_its_folders_are_the_classes(ws, give,
     given = give(inside.split(", "))
     folder = sources.find_validation(replace(ws, train=given / train))
     assert folder == (given / found if found else None)
+
+
+def test_folder_beside_train_without_the_classes_is_said(ws, give, capsys):
+    given = give(["train/a/1.jpg", "val/images/1.jpg"])
+    assert sources.find_validation(replace(ws, train=given / "train")) is None
+    assert capsys.readouterr().out.startswith(f"Note: {given / 'val'} has")
 
 
 def test_two_folders_that_may_be_the_validation_part_are_an_error(ws, give):
