@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import os
 import platform
+import socket
 import subprocess
 import sys
 import warnings
@@ -32,6 +33,9 @@ os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 logging.getLogger("tensorflow").addFilter(
     lambda record: record.levelno >= logging.ERROR
 )
+# Keras sets no limit when it fetches a network. Where a firewall drops packets, each address of the server
+# took 134 seconds.
+socket.setdefaulttimeout(20)
 # Packages that fetch networks would like widgets for their bars, and say so in red.
 warnings.filterwarnings("ignore", "IProgress not found")
 

@@ -27,18 +27,18 @@ def unpack(archive: Path, scratch: Path) -> Path:
     with acquire_lock(folder.with_suffix(".lock")):
         if known.exists() and known.read_text() == _sum_sizes(folder):
             return folder
-        # tar first: one whose last member is a zip file would pass for that.
-        open_archive = _open_tar if tarfile.is_tarfile(archive) else _open_zip
         try:
+            # tar first: one whose last member is a zip file would pass for that.
+            open_archive = _open_tar if tarfile.is_tarfile(archive) else _open_zip
             packed, members, size = open_archive(archive)
             with packed:
                 require_room(folder, size, "what it holds")
                 packed.extractall(folder, members)
-        # Damage shows itself in many ways, a full disk and a missing password in others.
+            known.write_text(_sum_sizes(folder))
+        # Damage shows itself in many ways, a link to nothing, a full disk and a missing password in others.
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise ValueError(f"{archive} can't be unpacked: {error}") from error
-        known.write_text(_sum_sizes(folder))
     return folder
 
 

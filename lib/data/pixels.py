@@ -142,7 +142,7 @@ def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int | str) -> Sel
         image_size: their side; with FACTS what is measured of them is opened.
 
     Raises:
-        ValueError: A file is not what it was when 01 read it.
+        OSError: A file is not what it was when 01 read it.
     """
     store = open_rows(ws.scratch, image_size)
     missing = store.find_missing(rows.digest)
@@ -152,7 +152,7 @@ def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int | str) -> Sel
         results = _decode_files(ws, folder, list(lacking.file), {image_size: store})
         for row in lacking.itertuples():
             if results[row.file][0] != row.digest:
-                raise ValueError(
+                raise OSError(
                     f"{folder / row.file} has changed since 01_data_prep read it: run "
                     "01_data_prep again."
                 )

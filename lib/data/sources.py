@@ -61,7 +61,7 @@ def find_validation(ws: Workspace) -> Path | None:
 
 
 def _find_validation_beside(trail):
-    """Return the first folder of the classes beside one of the trail, or None."""
+    """Return the first folder of the classes beside one of the trail, or None; a note tells of others."""
     classes = _clean_names(list_folders(trail[-1]))
     for train in trail:
         # Beside train, or train_224, it is called val, or val_224.
@@ -74,6 +74,7 @@ def _find_validation_beside(trail):
             names = _clean_names(filter(holds_pictures, list_folders(opened)))
             if names and names.issubset(classes):
                 return opened
+            print(f"Note: {folder} has other folders than {trail[-1]}: it isn't used.")
     return None
 
 

@@ -41,10 +41,11 @@ def gather_features(
 
     Raises:
         ValueError: two networks have one name, or none takes part.
-        OSError: features find no room, or, as a ClusterError, no worker.
+        OSError: features find no room or, as a ClusterError, no worker, or a picture has changed since 01.
     """
-    specs = backbones.list_specs(specs)
-    facts, features = _try_networks(specs, weights, image_size, rows, ws, seed)
+    facts, features = _try_networks(
+        backbones.list_specs(specs), weights, image_size, rows, ws, seed
+    )
     if not features and ws.is_demo and weights:
         more, features = _try_networks(backbones.SKETCHES, None, None, rows, ws, seed)
         facts += more
@@ -69,7 +70,7 @@ def _try_networks(specs, weights, image_size, rows, ws, seed):
         keras.utils.set_random_seed(seed)
         try:
             found, features[name] = _look(spec, weights, image_size, rows, ws)
-        except OSError:  # of the disk, or of workers
+        except OSError:  # of the disk, of pictures or of workers
             raise
         # Networks fail in many ways, on a full GPU, too.
         except Exception as error:

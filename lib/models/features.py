@@ -62,7 +62,7 @@ def _check_kept(extractor, images, features):
 
     Their key knows its settings and variables, but not what code of ours and of Keras makes of these.
     """
-    expected = keras.ops.convert_to_numpy(extractor(images[:1]))
+    expected = keras.ops.convert_to_numpy(extractor(images[:1], training=False))
     if abs(features[:1] - expected).max() > TOLERANCE * abs(expected).max():
         raise OSError(
             f"{features.store.folder} holds features that this network doesn't give: delete it, and run "

@@ -95,8 +95,11 @@ def read_record(path: Path) -> Record | None:
     try:
         content = read_json(path.with_suffix(".json"))
         # Another version of the project may know more.
-        known = [each.name for each in fields(Record)]
-        facts = {name: content[name] for name in known if name in content}
+        facts = {
+            each.name: content[each.name]
+            for each in fields(Record)
+            if each.name in content
+        }
         if "answer_sets" in facts:
             facts["answer_sets"] = AnswerSets(**facts["answer_sets"] or {})
         return Record(**facts)

@@ -77,20 +77,16 @@ def save(
     with atomic_write(path) as part:
         write_model(model, part)
         _check_answers(model, part, pictures=pictures, y_prob=y_prob)
-    _remove_derived(ws, path)
+    # What was made of the model that this one replaces.
+    (ws.results / f"predictions/{name}.csv").unlink(missing_ok=True)
+    for suffix in (".md", ".npz", ".tflite"):
+        path.with_suffix(suffix).unlink(missing_ok=True)
     if history is not None:
         ws.save_table(history, f"history/{name}.csv")
     record = update_record(ws, record, file_hash=hash_file(path, record.class_names))
     for kept in ws.results.glob(f"checkpoints/{name}-{'?' * 16}.npz"):
         kept.unlink()
     return record
-
-
-def _remove_derived(ws, path):
-    """Remove what was made of the model that another one replaces."""
-    (ws.results / f"predictions/{path.stem}.csv").unlink(missing_ok=True)
-    for suffix in (".md", ".npz", ".tflite"):
-        path.with_suffix(suffix).unlink(missing_ok=True)
 
 
 def _check_answers(model, path, *, pictures, y_prob):

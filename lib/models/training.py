@@ -118,7 +118,8 @@ class Runs:
         self.facts = facts | of_split | describe_base(base)
         self.facts["parameters"] = list_settings(parameters, self.facts)
         self.epochs = parameters["EPOCHS"]
-        self.is_anew = bool(environ.get("TRAIN_ANEW"))
+        # The seeds for which nothing counts that was trained before this object.
+        self._anew = set(seeds if environ.get("TRAIN_ANEW") else ())
         self._first = None
 
     @property
@@ -161,7 +162,7 @@ class Runs:
             whole, self.ws, name=name, **identity, **self.facts
         )
         path = self.ws.file("checkpoints", f"{name}-{record.key[:16]}.npz")
-        if self.is_anew:
+        if seed in self._anew:
             path.unlink(missing_ok=True)
         checkpoint = Checkpoint(path, f"{name}, seed {seed}", model, train, self.epochs)
         options = {
@@ -180,7 +181,11 @@ class Runs:
         path = self.ws.results / f"models/{name}.keras"
         kept = read_record(path)
         # Where there is a checkpoint, the same training was begun anew, and goes on.
-        if kept is None or self.is_anew or run.checkpoint.path.exists():
+        if (
+            kept is None
+            or run.record.seed in self._anew
+            or run.checkpoint.path.exists()
+        ):
             return None
         history = saved.read_history(self.ws, name)
         reason = ""
@@ -215,6 +220,10 @@ class Runs:
         except GeneratorExit:
             print(f"Note: {name} is not saved: run the loop again, and it goes on.")
             raise
+        finally:
+            # What is there now is of this loop.
+            if checkpoint.rows:
+                self._anew.discard(run.record.seed)
         if len(checkpoint.rows) < self.epochs:
             raise ValueError(
                 f"{name} is not saved, since `fit` has not trained it for {self.epochs} epochs: {LOOP}"

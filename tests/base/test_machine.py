@@ -1,6 +1,12 @@
 import logging
+import socket
 
 from lib.base import machine
+
+
+def test_a_firewall_that_drops_packets_holds_up_a_download_for_seconds():
+    # Without a limit each address of a server takes more than two minutes.
+    assert 5 <= socket.getdefaulttimeout() <= 30
 
 
 def test_of_what_tensorflow_logs_errors_alone_are_shown():

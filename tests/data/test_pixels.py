@@ -101,7 +101,7 @@ def test_picture_changed_since_01_is_an_error_that_names_it(prepared, new_conten
     if new_content is not None:
         path.write_bytes(new_content)
 
-    with pytest.raises(ValueError, match="red/003.png.*01_data_prep"):
+    with pytest.raises(OSError, match="red/003.png.*01_data_prep"):
         pixels.open_pixels(prepared, read_split(prepared), 12)
 
 

@@ -440,6 +440,20 @@ def test_shades_of_a_matrix_are_the_roots_of_shares_and_mistakes_have_their_own(
     assert shades == [("right", "97"), ("wrong", "25"), ("right", "100")]
 
 
+def test_tiles_say_where_they_are_of_the_first_of_several_trainings(prepared):
+    y_true = np.repeat([0, 1], 20)
+    y_prob = np.eye(2)[np.where(np.arange(40) < 10, 1, y_true)]
+
+    once = read("tiles", describe(prepared, y_true, cnn=y_prob))
+    thrice = dict.fromkeys(["cnn", "cnn@7", "cnn@8"], y_prob)
+    several = read("tiles", describe(prepared, y_true, **thrice))
+
+    assert "first training" not in once
+    assert "mean of 3 trainings" in several
+    assert "weakest class, 10 of 20 (first training)" in several
+    assert several.count("first training") == 2
+
+
 def test_classes_are_named_that_are_confused_most_often_where_others_are_less():
     def find(*kinds):
         return mistakes.find_confused([mistakes.Kind(*kind, {}) for kind in kinds])

@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import keras
@@ -150,3 +151,15 @@ def test_network_with_a_feature_that_is_no_number_stays_away_and_the_others_go_o
 def test_two_of_one_name_are_an_error_before_any_work(prepared):
     with pytest.raises(ValueError, match="net, net two are called alike"):
         gather(["a/net.keras", "b/net.keras"], prepared)
+
+
+def test_picture_that_has_changed_since_01_is_no_fault_of_a_network(
+    prepared, networks, tmp_path
+):
+    table = split.read_split(prepared)
+    file = table.file[table.part == "train"].iloc[0]
+    (prepared.train / file).write_bytes(b"another picture")
+    elsewhere = replace(prepared, scratch=tmp_path / "another machine")
+
+    with pytest.raises(OSError, match=f"{file} has changed since 01"):
+        gather([networks["small"]], elsewhere)

@@ -87,3 +87,14 @@ def test_kept_features_that_the_network_does_not_give_are_an_error_that_names_th
 
     with pytest.raises(OSError, match="/features_[0-9a-f]+ .*: delete it"):
         cached_features(network, images, ws)
+
+
+def test_network_with_a_layer_that_is_random_in_training_gives_what_was_kept(
+    images, ws
+):
+    noise = keras.layers.RandomBrightness(1.0, seed=0)
+    network = keras.Sequential([keras.Input((8, 8, 3)), noise, keras.layers.Flatten()])
+
+    features = cached_features(network, images, ws)
+
+    assert np.array_equal(features[:], images[:].reshape(70, -1))

@@ -248,6 +248,25 @@ def test_training_begun_anew_and_cut_short_goes_on_before_a_finished_one_is_take
     assert not list(prepared.results.glob("checkpoints/*"))
 
 
+def test_loop_over_trainings_begun_anew_goes_on_where_it_was_left(
+    prepared, monkeypatch, capsys
+):
+    train_tiny(prepared, epochs=2, seeds=[3, 4])
+    monkeypatch.setenv("TRAIN_ANEW", "1")
+    runs = make_runs(prepared, epochs=2, seeds=[3, 4])
+    with pytest.raises(InterruptedError):
+        fit_runs(runs, 2, [Stop()])
+    capsys.readouterr()
+
+    fit_runs(runs, 2)
+
+    notes = capsys.readouterr().out
+    assert "Note: tiny goes on after epoch 1 of 2" in notes
+    assert "is taken" not in notes
+    fit_runs(runs, 2)
+    assert capsys.readouterr().out.count("is taken") == 2
+
+
 def test_model_trained_in_half_precision_is_saved_in_float32(prepared, set_policy):
     set_policy("mixed_float16")
     model = train_tiny(prepared, epochs=1).model
