@@ -212,6 +212,14 @@ def test_pictures_have_the_shape_of_their_files():
     assert (shown[[2]][0] == 2).all()
 
 
+def test_only_names_of_files_lose_their_middle():
+    lines = ["train, Insecta", "Insecta/0123456789abcdef.jpg", "rather Mammalia 0.99"]
+
+    text = galleries.picture_grid({"": PICTURES[:1]}, "a", {"": [lines]})
+
+    assert re.findall('class="file" title="(.*?)"', text) == [lines[1]]
+
+
 def test_forty_rows_of_a_gallery_are_shown_and_the_others_counted():
     rows = dict.fromkeys(range(50), PICTURES[:1])
 
