@@ -64,7 +64,9 @@ def set_columns(y_prob: np.ndarray, record: Record) -> dict[str, list]:
         texts.append(json.dumps(held, ensure_ascii=False))
         glosses.append(find_parent(held, record.parents))
     columns = {"set": texts, "set_size": sizes}
-    return columns | {"parent": glosses} if record.parents else columns
+    if record.parents:
+        columns["parent"] = glosses
+    return columns
 
 
 def describe_sets(kept: AnswerSets) -> str:

@@ -29,7 +29,7 @@ def picture_grid(
         rows: heading to any number of pictures, uint8 (height, width, 3).
         title: stands above the rows.
         captions: heading to the lines below each of its pictures; missing ones are empty.
-            The last one, which is the file as a rule, stays on one line, and may lose its middle.
+            The name of a file stays on one line, and may lose its middle.
     """
     filled = [row for row in rows.items() if len(row[1])]
     if not filled:
