@@ -1,4 +1,4 @@
-"""The record of a model, which is the JSON beside its file: read, listed and updated without Keras."""
+"""The record of a model, the JSON beside its file; and what 05 and 07 have found, found.json."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -90,16 +90,47 @@ class Record:
         return " (untrained backbone)" if self.is_untrained else ""
 
 
+@dataclass(frozen=True)
+class Found:
+    """What 05 and 07 have found of one set of pictures, for 08 and 10: the content of found.json."""
+
+    set: str  # `split.identify_set`
+    # By 05, of each network that took part: candidate, accuracy, low, high, p_holm.
+    contest: list[dict] = field(default_factory=list)
+    # By 05: how accuracy changed from half of the training pictures to all.
+    curve: dict = field(default_factory=dict)
+    # By 07: labels that it doubts, None before it has run; and pictures that it takes for copies of
+    # one of the other part.
+    doubtful: int | None = None
+    copies: int = 0
+
+
+def read_found(ws: Workspace, set_hash: str) -> Found:
+    """Read what was found of a set; nothing, where found.json is missing, damaged or of another set."""
+    try:
+        found = Found(**_read_fields(ws.results / "found.json", Found))
+    except (OSError, TypeError, ValueError):
+        return Found(set_hash)
+    return found if found.set == set_hash else Found(set_hash)
+
+
+def write_found(ws: Workspace, set_hash: str, **facts: object) -> None:
+    """Add facts, fields of `Found`, to what was found of a set; what was found of another set goes."""
+    found = replace(read_found(ws, set_hash), **facts)
+    ws.save_json(asdict(found), "found.json")
+
+
+def _read_fields(path, kind):
+    """Read a JSON file of a dataclass, without what another version of the project knew more."""
+    content = read_json(path)
+    names = [each.name for each in fields(kind)]
+    return {name: content[name] for name in names if name in content}
+
+
 def read_record(path: Path) -> Record | None:
     """Read the JSON beside a file; None where it is missing or damaged."""
     try:
-        content = read_json(path.with_suffix(".json"))
-        # Another version of the project may know more.
-        facts = {
-            each.name: content[each.name]
-            for each in fields(Record)
-            if each.name in content
-        }
+        facts = _read_fields(path.with_suffix(".json"), Record)
         if "answer_sets" in facts:
             facts["answer_sets"] = AnswerSets(**facts["answer_sets"] or {})
         return Record(**facts)

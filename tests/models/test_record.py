@@ -9,7 +9,15 @@ from conftest import build_classifier, fit_runs
 from lib.data import generators
 from lib.data.split import identify_set, read_split
 from lib.models import training
-from lib.models.record import Record, list_records, read_record, update_record
+from lib.models.record import (
+    Found,
+    Record,
+    list_records,
+    read_found,
+    read_record,
+    update_record,
+    write_found,
+)
 
 
 def train_network(ws, seeds, units=4, batches=None):
@@ -131,3 +139,18 @@ def test_models_are_asked_for_by_kind_and_name(prepared):
     assert name_records(prepared, ["linear", "network"], "own") == ["own"]
     with pytest.raises(FileNotFoundError, match="linear model own .*05_backbones"):
         list_records(prepared, ["linear"], "own")
+
+
+def test_what_lessons_find_of_one_set_stands_in_one_file(ws):
+    write_found(ws, "a", contest=[{"candidate": "net"}])
+    write_found(ws, "a", doubtful=3)
+
+    assert read_found(ws, "a") == Found("a", [{"candidate": "net"}], doubtful=3)
+
+
+def test_what_was_found_of_another_set_counts_no_longer(ws):
+    write_found(ws, "a", doubtful=3)
+
+    assert read_found(ws, "b") == Found("b")
+    write_found(ws, "b", copies=1)
+    assert read_found(ws, "a") == Found("a")
