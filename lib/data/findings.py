@@ -125,7 +125,11 @@ def check_folder(ws: Workspace) -> None:
 
 
 def check_classes(
-    ws: Workspace, listed: pd.DataFrame, pictures: pd.DataFrame, findings: pd.DataFrame
+    ws: Workspace,
+    listed: pd.DataFrame,
+    pictures: pd.DataFrame,
+    findings: pd.DataFrame,
+    group_by: str = "none",
 ) -> None:
     """Check that each class has five usable pictures or more, in both parts once there are parts.
 
@@ -133,6 +137,7 @@ def check_classes(
         listed: all files, with their label, "" for none.
         pictures: those of them that are used, with their part, "" as long as there are none.
         findings: why the others are not.
+        group_by: what has made groups, besides copies.
 
     Raises:
         ValueError: it names the classes. Then checks.csv is written.
@@ -159,6 +164,8 @@ def check_classes(
             f"In one part alone are: {list_some(undivided)}. A group (copies, look-alikes, a given one) is "
             "never divided: add other pictures or, where parts were given, correct them."
         )
+        if group_by != "none":
+            lack += f' GROUP_BY = "{group_by}" has made groups, too: choose another.'
     else:
         return
     ws.save_table(list_checks(findings), "checks.csv")

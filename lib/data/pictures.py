@@ -6,7 +6,6 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import cv2
@@ -17,7 +16,7 @@ from PIL.ExifTags import IFD, Base
 from lib.data import decoders
 
 # Raise it when `load` or `quality` gives something else: older stores are left alone then.
-LOADER_VERSION = 6
+LOADER_VERSION = 7
 ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".split())
 # Whatever a file is called. Pillow knows further formats, which run other programs.
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
@@ -32,6 +31,8 @@ OTHER_BEGINNINGS = re.compile(
     rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7]\s|IIR[OS]|MMOR|IIU\0|FUJIFILMCCD|.{4}ftypcrx",
     re.S,
 )
+# 2024:05:01 12:00:00, also as ISO 8601 has it; what stands behind, as fractions, is passed over.
+DATE = re.compile(r"([12]\d{3})[:-](\d\d)[:-](\d\d)[ T](\d\d:\d\d:\d\d)")
 HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
 if HAS_HEIF:
     import pillow_heif
@@ -182,9 +183,9 @@ def _read_date(picture):
     """Return when a picture was taken, as Exif says, to the second; NaT where it doesn't."""
     try:
         exif = picture.getexif().get_ifd(IFD.Exif)
-        text = exif[Base.DateTimeOriginal]
-        taken = datetime.strptime(text, "%Y:%m:%d %H:%M:%S")
-        return np.datetime64(taken, "s")
+        dates = f"{exif.get(Base.DateTimeOriginal)} {exif.get(Base.DateTimeDigitized)}"
+        year, month, day, time = DATE.search(dates).groups()
+        return np.datetime64(f"{year}-{month}-{day}T{time}", "s")
     except Exception:  # Damaged Exif tells nothing, and fails in any way.
         return np.datetime64("NaT")
 

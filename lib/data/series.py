@@ -27,10 +27,11 @@ AUGMENTED = (
 LAST_NUMBER = re.compile(
     r"(?P<before>(?:.*/)?(?![\W_]*\d+[^\d/]*$)[^/]*?)\d+(?P<behind>[^\d/]*)$"
 )
-# Of a path below the class: each folder, and each number in the name that a letter or more may follow,
-# such as p3a, but no end of the name; not those within digests.
-LEVEL = re.compile(r"[^/]+(?=/)|\d+(?=[\W_][^/]*$|[A-Za-z]{1,2}(?:[\W_][^/]*)?$)")
-NUMBERED_FOLDER = re.compile(r"[^/\d]*\d[^/]*/")
+# Of a path without its ending, up to the first number of the name, if a sign or a letter or two stand
+# behind: p3 of p3a, 10 of 10_left. So no digest is meant, nor what merely ends in a number.
+BEGINNING = re.compile(
+    r"((?:.*/)?[^/]*?\d+)(?=[\W_][^/]*$|[A-Za-z]{1,2}(?:[\W_][^/]*)?$)"
+)
 SECONDS = 60  # between pictures of one series by time, where nothing else is chosen
 
 
@@ -69,18 +70,25 @@ def group_files(
 def name_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> pd.Series:
     """Name the bursts: pictures of one folder, each taken within seconds of the one before.
 
+    Folders that are called alike below their classes are one, and so are all classes.
+
     Args:
-        pictures: Columns file and taken.
+        pictures: Columns file, label and taken.
 
     Returns:
         The folder and the first date of each picture's burst; none of pictures without a date.
     """
-    dated = pictures.dropna(subset="taken").sort_values("taken")
-    folders = dated.file.map(os.path.dirname)
-    gaps = dated.taken.groupby(folders).diff()
+    folders = list(map(_leave_class_out, _look_inside(pictures.file), pictures.label))
+    dated = pictures.assign(folder=folders).dropna(subset="taken").sort_values("taken")
+    gaps = dated.groupby("folder").taken.diff()
     goes_on = gaps <= pd.Timedelta(seconds=seconds)
-    begins = dated.taken.mask(goes_on).groupby(folders).ffill()
-    return folders + begins.dt.strftime("/%Y-%m-%d %H:%M:%S")
+    begins = dated.taken.mask(goes_on).groupby(dated.folder).ffill()
+    return begins.dt.strftime("%Y-%m-%d %H:%M:%S in ") + dated.folder
+
+
+def _leave_class_out(path, label):
+    """Return the folder of a picture, which is the same one in all classes."""
+    return f"/{os.path.dirname(path)}/".replace(f"/{label}/", "/")
 
 
 def find_originals(files: pd.Series) -> pd.Series:
@@ -116,30 +124,28 @@ def _divide(keys, names, folders):
 
 
 def _name_series(pictures):
-    """Return what each picture's series may be called: columns as of `_list_names`."""
+    """Name the series of each picture by what its path tells, a column for each way; missing for none."""
     inside = _look_inside(pictures.file)
     paths = inside.str.replace(EXPORTED, "", regex=True)
-    names = list(map(_list_names, paths, pictures.label))
+    around = paths.str.extract(LAST_NUMBER)
+    named = {
+        "folder": list(map(_name_folder, inside, pictures.label)),
+        "name": around.before + "#" + around.behind,
+        "beginning": paths.str.extract(BEGINNING)[0],
+    }
     parts = pictures.file.str.extract(r"^((?:\.\./)?)")[0]
-    series = pd.DataFrame(names, pictures.index)
-    return series.apply(_divide, args=(inside, parts))
+    return pd.DataFrame(named, pictures.index).apply(_divide, args=(inside, parts))
 
 
-def _list_names(path, label):
-    """Return the names that a picture's series may have: by GROUP_BY, and up to each folder and number."""
-    above, _, below = f"/{path}".rpartition(f"/{label}/")
-    below = below.removeprefix("/")
-    # A folder with a number in its name is the same in all classes.
-    root = above if NUMBERED_FOLDER.match(below) else path.removesuffix(below)
-    names = {"folder": None, "name": None}
-    last = LAST_NUMBER.match(path)
-    if last:
-        names["name"] = last.expand(r"\g<before>#\g<behind>")
-    for count, level in enumerate(LEVEL.finditer(below), start=1):
-        names[f"level {count}"] = root + below[: level.end()]
-    if "/" in below:
-        names["folder"] = names["level 1"]
-    return names
+def _name_folder(path, label):
+    """Return the folder directly below that of the class; None of a picture that lies in no such."""
+    below = f"/{path}".rpartition(f"/{label}/")[2].removeprefix("/")
+    folder, is_inside, _ = below.partition("/")
+    if not is_inside:
+        return None
+    if re.search(r"\d", folder):
+        return folder  # whatever the class
+    return path.removesuffix(below) + folder
 
 
 def _find_series(names, labels):
@@ -158,29 +164,32 @@ def _find_series(names, labels):
 
 
 def describe_series(pictures: pd.DataFrame) -> str:
-    """Count the series that names, folders and dates tell and that lie in both parts, in one note.
+    """Count the series that lie in both parts, in a note that names the remedy.
+
+    Of several ways to tell series, the note names the one that tells the fewest, since its series hold
+    those of the others.
 
     Args:
         pictures: Columns file, label, part and taken.
 
     Returns:
-        The note, which counts them by each level that tells others than those before it; "" where no
-            series is divided.
+        The note; "" where no series is divided.
     """
-    told = {}
     names = _name_series(pictures).assign(time=name_bursts(pictures))
-    for level in names:
-        series = _find_series(names[level], pictures.label)
+    divided = {}
+    for way in names:
+        series = _find_series(names[way], pictures.label)
         parts = pictures.part.groupby(series).nunique()
-        divided = (parts > 1).sum()
-        if divided:
-            said = f"by {level}: {divided:,} of {len(parts):,}, as {parts.idxmax()}"
-            # What several levels tell is said once, by the parameter if there is one.
-            told.setdefault((len(parts), divided), said)
-    if not told:
+        if (parts > 1).any():
+            divided[way] = parts
+    if not divided:
         return ""
+    way = min(divided, key=lambda way: len(divided[way]))
+    parts = divided[way]
+    remedy = f'set GROUP_BY in 01 to "{way}"'
+    if way == "beginning":
+        remedy = "name each in the column group of train_labels"
     return (
-        f"Note: series lie in both parts: {'; '.join(told.values())}. If each shows one thing (a film, a "
-        'patient), scores are too high: set GROUP_BY in 01 to "folder", "name" or "time", or tell others by '
-        "the column group of train_labels."
+        f"Note: series lie in both parts: by {way}: {(parts > 1).sum():,} of {len(parts):,}, as "
+        f"{parts.idxmax()}. If each shows one thing (a film, a patient), scores are too high: {remedy}."
     )

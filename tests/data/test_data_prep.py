@@ -255,9 +255,17 @@ def test_series_by_time_are_counted_and_kept_in_one_part(dated, capsys):
     assert len(rows) == 46
     assert (rows.part.groupby(burst).nunique() == 1).all()
     assert " of 12, as " in divided
-    assert "by time: " in divided
+    assert 'set GROUP_BY in 01 to "time"' in divided
     assert "Note: 2 of 48 pictures have no date" in grouped
-    assert "by time: " not in grouped
+    assert "by time" not in grouped
+
+
+def test_class_that_group_by_makes_one_group_is_an_error_that_names_it(drawn):
+    for path in drawn.train.glob("Aves/*"):
+        path.rename(path.with_name(f"IMG_{path.name}"))
+
+    with pytest.raises(ValueError, match='part alone are: Aves.*GROUP_BY = "name"'):
+        execute_lesson("01_data_prep", drawn, IMAGE_SIZES=[48], GROUP_BY="name")
 
 
 def test_room_is_said_and_single_files_on_drive_are_to_be_packed(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import load_bytes
 from drawing import draw_picture
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 from PIL.Image import Transpose
 
 from lib.data import pictures
@@ -110,6 +110,37 @@ def test_exif_that_says_nothing_leaves_the_picture_as_it_is(name):
     data = encode(picture, "jpeg", exif=MEANINGLESS[name])
 
     assert pictures.decode(data, 100).pixels.shape == (20, 40, 3)
+
+
+ORIGINAL = ExifTags.Base.DateTimeOriginal
+DIGITIZED = ExifTags.Base.DateTimeDigitized
+NOON = "2024:05:01 12:00:00"
+DATES = {
+    "of the original": {ORIGINAL: NOON, DIGITIZED: "2025:01:01 00:00:00"},
+    "digitized": {DIGITIZED: NOON},
+    "of ISO 8601": {ORIGINAL: "2024-05-01T12:00:00"},
+    "a blank behind": {ORIGINAL: NOON + " "},
+    "fractions behind": {ORIGINAL: NOON + ".25"},
+    "no original": {ORIGINAL: "0000:00:00 00:00:00", DIGITIZED: NOON},
+}
+
+
+def decode_dated(tags):
+    """Return when a JPEG was taken whose Exif has these tags."""
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif).update(tags)
+    data = encode(Image.new("RGB", SIZE, RED), "jpeg", exif=exif)
+    return pictures.decode(data, 100).taken
+
+
+@pytest.mark.parametrize("kind", DATES)
+def test_date_of_exif_is_read_as_programs_write_it(kind):
+    assert decode_dated(DATES[kind]) == np.datetime64("2024-05-01T12:00:00")
+
+
+@pytest.mark.parametrize("text", ["2024:02:30 12:00:00", "yesterday"])
+def test_date_of_exif_that_is_none_is_none(text):
+    assert np.isnat(decode_dated({ORIGINAL: text}))
 
 
 # How a camera turns an upright picture which it stores with this orientation.

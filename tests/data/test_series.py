@@ -19,7 +19,8 @@ UUIDS = ("6f1c2d3e-0000-4a5b-8c9d-0123456789ab", "7a1c2d3e-0000-4a5b-8c9d-012345
 def label_files(files, labels=None):
     """List files; without labels, the first folder of each is its class."""
     pictures = pd.DataFrame({"file": files})
-    pictures["label"] = labels or pictures.file.str.split("/").str[0]
+    folder = pictures.file.str.removeprefix("../valid/").str.split("/").str[0]
+    pictures["label"] = labels or folder
     return pictures.assign(group="", taken=pd.NaT)
 
 
@@ -149,23 +150,41 @@ def test_series_go_on_in_the_other_part_unless_names_begin_anew():
     assert groups == [sorted(on), anew[:2]]
 
 
-def test_pictures_of_one_folder_within_seconds_of_the_one_before_are_a_burst():
-    files = [f"cat/{number}.jpg" for number in range(1, 5)]
-    files += ["dog/1.jpg", "cat/5.jpg"]
-    seconds = [75, 30, 0, 136, 31, None]
-    taken = pd.Timestamp("2024-05-01") + pd.to_timedelta(seconds, "s")
-    pictures = pd.DataFrame({"file": files, "taken": taken})
-
+def name_dated(taken):
+    """Return the bursts of files, by file, each taken so many seconds after the first."""
+    seconds = pd.to_timedelta(list(taken.values()), "s")
+    pictures = label_files(list(taken)).assign(
+        taken=pd.Timestamp("2024-05-01") + seconds
+    )
     bursts = name_bursts(pictures, 60)
+    return dict(zip(pictures.file[bursts.index], bursts))
 
-    first = "cat/2024-05-01 00:00:00"
-    assert bursts.sort_index().to_dict() == {
-        0: first,
-        1: first,
-        2: first,
-        3: "cat/2024-05-01 00:02:16",
-        4: "dog/2024-05-01 00:00:31",
+
+def test_pictures_within_seconds_of_the_one_before_are_a_burst():
+    taken = {"cat/1.jpg": 75, "cat/2.jpg": 30, "cat/3.jpg": 0, "cat/4.jpg": 136}
+
+    bursts = name_dated(taken | {"cat/5.jpg": None})
+
+    first = bursts["cat/3.jpg"]
+    other = bursts.pop("cat/4.jpg")
+    assert bursts == dict.fromkeys(["cat/1.jpg", "cat/2.jpg", "cat/3.jpg"], first)
+    assert other != first
+
+
+def test_burst_goes_on_in_another_class_and_part_but_not_in_another_folder():
+    one = {
+        "cat/1.jpg": 0,
+        "dog/2.jpg": 20,
+        "../valid/cat/3.jpg": 40,
+        "../valid/dog/4.jpg": 60,
     }
+    site = {"cat/site1/4.jpg": 0, "dog/site1/5.jpg": 20}
+
+    bursts = name_dated(one | site)
+
+    assert len({bursts[file] for file in one}) == 1
+    assert len({bursts[file] for file in site}) == 1
+    assert len(set(bursts.values())) == 2
 
 
 def number_files(form, series, pictures=10):
@@ -197,24 +216,27 @@ def test_divided_series_are_counted_and_the_parameter_keeps_each_in_one_part(kin
 
     said = describe_series(divide(pictures, "none"))
 
-    assert said.startswith("Note: ")
-    assert f"by {group_by}: " in said
+    assert said.startswith(f"Note: series lie in both parts: by {group_by}: ")
     assert f" of {count}, as " in said
+    assert said.endswith(f'set GROUP_BY in 01 to "{group_by}".')
     assert describe_series(divide(pictures, group_by)) == ""
 
 
-# The name of a picture, its series in it, and what GROUP_BY leaves the series in both parts.
+# The name of a picture, and its series in it, which no GROUP_BY keeps in one part.
 LEFT = {
-    "slides": ("slide{one}_x{two}_y{three}.png", "(slide.)", "name"),
-    "eyes": ("1{one}_{side}.jpeg", "(1.)_", "none"),
-    "eyes of one letter": ("1{one}{side[0]}.jpeg", "(1.)[lr]", "none"),
-    "eyes grouped by side": ("1{one}_{side}.jpeg", "(1.)_", "name"),
+    "slides": ("slide{one}_x{two}_y{three}.png", "(slide.)"),
+    "eyes": ("1{one}_{side}.jpeg", "(1.)_"),
+    "eyes of one letter": ("1{one}{side[0]}.jpeg", "(1.)[lr]"),
+    "letters": ("p{one}{side[0]}.jpeg", "(p.)[lr]"),
 }
 
 
+@pytest.mark.parametrize("group_by", ["none", "name"])
 @pytest.mark.parametrize("kind", LEFT)
-def test_series_that_the_parameter_leaves_in_both_parts_are_counted_again(kind):
-    form, pattern, group_by = LEFT[kind]
+def test_series_that_no_parameter_keeps_whole_are_counted_for_the_column_group(
+    kind, group_by
+):
+    form, pattern = LEFT[kind]
     files = []
     for number in range(72):
         series = number // 12
@@ -222,13 +244,14 @@ def test_series_that_the_parameter_leaves_in_both_parts_are_counted_again(kind):
         name = form.format(one=series, two=number % 4, three=number % 3, side=side)
         files.append(f"{'ab'[series % 2]}/{name}")
     pictures = label_files(sorted(set(files)))
-
     grouped = divide(pictures, group_by)
-
     series = grouped.file.str.extract(pattern)[0]
     count = (grouped.part.groupby(series).nunique() > 1).sum()
-    assert count > 0
-    assert f"by level 1: {count} of 6, as " in describe_series(grouped)
+
+    said = describe_series(grouped)
+
+    assert f"by beginning: {count} of 6, as " in said
+    assert said.endswith("name each in the column group of train_labels.")
 
 
 # Names of 20 pictures each, of one form or in turn of two.
