@@ -17,7 +17,13 @@ UNUSUAL = re.compile(
     rb"\0(?:\x0b.{5}\x01|\x11.{5}\x03|\x14.{5}\x04)",
     re.S,
 )
-WHITE = 65_535  # of samples of 16 bits, where the file says nothing else
+WHITE = 65_535  # of samples of 16 bits
+# What a TIFF of 16 bits may say of its samples, and OpenCV reads rightly; first what a missing tag means.
+DEEP_KINDS = {
+    Base.BitsPerSample: [(16,), (16, 16, 16), (16, 16, 16, 16)],
+    Base.PhotometricInterpretation: [1, 2],  # black is zero, or RGB
+    Base.PlanarConfiguration: [1],  # the colours of a pixel stand together
+}
 MIN_ZEROS = 64  # bytes at the end of a file, of which the last were never written
 
 
@@ -64,17 +70,6 @@ def _get_tags(picture):
     return getattr(picture, "tag_v2", {})
 
 
-def read_plain(picture: Image.Image) -> Image.Image:
-    """Decode a picture of 8 bits a sample by Pillow, with the right colours of its palette."""
-    picture.load()
-    palette = _get_tags(picture).get(Base.ColorMap)
-    # Some write colours as bytes into fields of two.
-    if palette and max(palette) < 256:
-        colours = np.reshape(palette, (3, -1)).T
-        picture.putpalette(colours.astype(np.uint8).tobytes())
-    return picture
-
-
 def is_preview(picture: Image.Image, data: bytes) -> bool:
     """Tell whether a TIFF shows a preview of what only other programs decode: a camera's RAW file.
 
@@ -108,55 +103,27 @@ def is_deep(picture: Image.Image, data: bytes) -> bool:
 
 
 def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
-    """Decode a PNG or TIFF of 16 bits a sample with OpenCV, which keeps them.
+    """Decode a PNG or TIFF of 16 bits a sample with OpenCV, which keeps them; 65,535 is white.
 
     Raises:
         NotImplementedError: The samples are neither grey nor RGB(A).
     """
     tags = _get_tags(picture)
-    black_is_zero = tags.get(Base.PhotometricInterpretation, 1) in (1, 2)
-    has_planes = tags.get(Base.PlanarConfiguration, 1) != 1
-    has_16_bits = set(tags.get(Base.BitsPerSample, (16,))) == {16}
-    has_mask = "transparency" in picture.info
-    if not black_is_zero or has_planes or not has_16_bits or has_mask:
-        raise NotImplementedError("neither grey nor RGB(A) of 16 bits")
+    for tag, kinds in DEEP_KINDS.items():
+        if tags.get(tag, kinds[0]) not in kinds:
+            raise NotImplementedError(f"a TIFF of 16 bits with another {tag.name}")
+    if "transparency" in picture.info:
+        raise NotImplementedError("a PNG of 16 bits with a transparent colour")
     samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None or samples.dtype != np.uint16:
         picture.load()  # It tells what is wrong.
         raise NotImplementedError("samples that OpenCV doesn't read as 16 bits")
-    if samples.ndim == 3:
+    levels = cv2.convertScaleAbs(samples, alpha=255 / WHITE)
+    if levels.ndim == 3:
         # Of OpenCV's order; a fourth may have no meaning.
-        channels = 3 if tags.get(Base.ExtraSamples) == (0,) else samples.shape[2]
-        samples = samples[..., [2, 1, 0, 3][:channels]]
-    if tags:
-        white = max(tags.get(Base.MaxSampleValue, (WHITE,)))
-    else:
-        white = _find_white(samples, data)
-    return Image.fromarray(_scale_to_bytes(samples, white))
-
-
-def _find_white(samples, data):
-    """Return the white of a PNG of 16 bits: its chunk sBIT says how many of them count.
-
-    By the standard (W3C 2003, PNG, 11.3.3.4) such samples are scaled up to 16 bits. Where some
-    exceed the white of fewer bits, that was done.
-    """
-    head = data[: data.find(b"IDAT")]
-    chunk = re.search(rb"(.)sBIT(.{4})", head, re.S)
-    if not chunk:
-        return WHITE
-    bits = chunk[2][: ord(chunk[1])]
-    white = 2 ** min(bits) - 1  # Alpha may have more.
-    brightest = np.atleast_3d(samples)[..., :3].max()
-    return white if brightest <= white else WHITE
-
-
-def _scale_to_bytes(samples, white):
-    """Scale samples of 16 bits, so that white and brighter ones become 255; alpha has all 16 bits."""
-    scaled = cv2.convertScaleAbs(samples, alpha=255 / white)
-    if samples.ndim == 3:
-        scaled[..., 3:] = np.rint(samples[..., 3:] / 257)
-    return scaled
+        channels = 3 if picture.mode == "RGBX" else levels.shape[2]
+        levels = levels[..., [2, 1, 0, 3][:channels]]
+    return Image.fromarray(levels)
 
 
 def convert_to_rgb(

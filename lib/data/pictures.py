@@ -165,7 +165,8 @@ def _decode_opened(picture, data):
     elif picture.format in ("JPEG", "MPO"):
         samples = decoders.read_jpeg(picture, data)
     else:
-        samples = decoders.read_plain(picture)
+        picture.load()
+        samples = picture
     return decoders.convert_to_rgb(samples, picture.info.get("icc_profile"))
 
 

@@ -26,6 +26,9 @@ MIN_CONTRAST = 4  # grey levels
 MIN_BRIGHTEST = 48
 MAX_DARKEST = 208
 MIN_SHARPNESS = 0.15
+MIN_OF_SET = (
+    32  # an eighth of white: a set that stays below was decoded with the wrong white
+)
 
 
 def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
@@ -82,3 +85,21 @@ def find_doubts(table: pd.DataFrame) -> pd.DataFrame:
     doubts["blurred"] = is_measurable & (table.sharpness < MIN_SHARPNESS)
     doubts["more_frames"] = table.frames > 1
     return doubts
+
+
+def describe_darkness(table: pd.DataFrame) -> str:
+    """Return the note on a set of which no picture is as bright as an eighth of white; else "".
+
+    So look pictures of 12 bits in files of 16, of which white is 65,535.
+
+    Args:
+        table: the facts of pictures.
+    """
+    brightest = table.brightest.max()
+    if brightest >= MIN_OF_SET:
+        return ""
+    factor = round(255 / max(brightest, 1))
+    return (
+        f"Note: no picture is brighter than {brightest} of 255. If they are of 16 bits, white is too: in copies, "
+        f"magick mogrify -evaluate multiply {factor} *.png makes it 65,535."
+    )
