@@ -1,7 +1,6 @@
 """Batches for a model, in an order that a seed decides; augmentation."""
 
 import math
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -26,6 +25,15 @@ pool = ThreadPoolExecutor(count_cores())
 cv2.setNumThreads(0)
 
 
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A part of the split, which a model that is trained on it is saved with."""
+
+    pictures: Selection  # uint8 (n, height, width, 3)
+    class_names: list[str]  # in the order of their numbers
+    set_hash: str  # `split.identify_set` of the split
+
+
 @dataclass(eq=False)
 class Batches:
     """Batches of inputs and one-hot labels; `stream` makes of them what `fit` takes.
@@ -34,13 +42,11 @@ class Batches:
     interrupted training goes on with the batches that it would have seen.
 
     Attributes:
-        inputs: what takes an index array: a `Selection` of pixels, or features of `pictures`, (n, ...).
+        inputs: what takes an index array: a `Selection` of pixels, or features of pictures, (n, ...).
         y_true: int (n,), positions of the classes.
         seed: shuffles anew each epoch; None keeps the order.
         augment: change each picture at random; needs a seed.
-        pictures: what the inputs were before `use_features`.
-        class_names: of the classes, in their order.
-        set_hash: `split.identify_set` of the split that they are of.
+        part: of the split, whose pictures the inputs are or were made of; not fed.
     """
 
     inputs: Selection | np.ndarray
@@ -49,13 +55,9 @@ class Batches:
     batch_size: int
     seed: int | None = None
     augment: bool = False
-    pictures: Selection | np.ndarray = None
-    class_names: Sequence[str] = ()
-    set_hash: str = ""
+    part: Part | None = None
 
     def __post_init__(self):
-        if self.pictures is None:
-            self.pictures = self.inputs
         self.epoch = 0
 
     def reseed(self, seed: int) -> "Batches":
@@ -78,7 +80,8 @@ class Batches:
         if self.augment:
             rng = _open_stream(self.seed, AUGMENTATION, self.epoch, index)
             batch = augment(batch, rng)
-        return batch, np.eye(self.num_classes)[self.y_true[chosen]]
+        is_class = np.equal.outer(self.y_true[chosen], np.arange(self.num_classes))
+        return batch, is_class.astype(float)
 
     def describe(self) -> list:
         """List all that decides the batches, except the seed: contents, labels, changes."""
@@ -138,34 +141,15 @@ def pair(
     y_true, class_names = pd.factorize(table.label, sort=True)
     set_hash = identify_set(table)
 
-    def make(part: str, **order) -> Batches:
-        chosen = (table.part == part).to_numpy()
+    def make(name: str, **order) -> Batches:
+        chosen = (table.part == name).to_numpy()
         images = pixels.open_pixels(ws, table[chosen], image_size)
+        part = Part(images, class_names.tolist(), set_hash)
         return Batches(
-            images,
-            y_true[chosen],
-            len(class_names),
-            batch_size,
-            class_names=class_names.tolist(),
-            set_hash=set_hash,
-            **order,
+            images, y_true[chosen], len(class_names), batch_size, part=part, **order
         )
 
     return make("train", seed=seed, augment=augment), make("validation")
-
-
-def compute_class_weights(
-    y_true: np.ndarray, num_classes: int, strategy: str
-) -> dict[int, float] | None:
-    """Return how much a picture of each class counts in the loss, or None for the strategy "none".
-
-    "balanced" is n / (classes × pictures of the class), so that every class counts as much as any
-    other (King and Zeng 2001); each has to occur in y_true, int (n,).
-    """
-    if strategy == "none":
-        return None
-    weights = len(y_true) / (num_classes * np.bincount(y_true))
-    return dict(enumerate(weights.tolist()))
 
 
 def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:

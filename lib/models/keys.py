@@ -91,7 +91,7 @@ def make_keys(
     family = make_key(
         decisive,
         TRAINING_VERSION,
-        batches[0].set_hash,
+        batches[0].part.set_hash,
         [part.describe() for part in batches],
         describe_settings(model),
         ast.unparse(ast.parse(source)),  # without its comments

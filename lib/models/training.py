@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from os import environ
 
 import keras
+import numpy as np
 import pandas as pd
 
 from lib.base.work import show_progress
@@ -59,6 +60,20 @@ def set_seed(seed: int, deterministic: bool) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
+def compute_class_weights(
+    y_true: np.ndarray, num_classes: int, strategy: str
+) -> dict[int, float] | None:
+    """Return how much a picture of each class counts in the loss, or None for the strategy "none".
+
+    "balanced" is n / (classes × pictures of the class), so that every class counts as much as any
+    other (King and Zeng 2001); each has to occur in y_true, int (n,).
+    """
+    if strategy == "none":
+        return None
+    weights = len(y_true) / (num_classes * np.bincount(y_true))
+    return dict(enumerate(weights.tolist()))
+
+
 class Runs:
     """The trainings of a model, one for each seed, which a loop fits.
 
@@ -101,7 +116,8 @@ class Runs:
         base: Network | Record | None = None,
         **facts: str,
     ):
-        if batches[0].set_hash != batches[1].set_hash:
+        part = batches[0].part
+        if part.set_hash != batches[1].part.set_hash:
             raise ValueError(
                 "The batches are of two splits: make both by generators.pair, after 01_data_prep has "
                 "finished."
@@ -112,8 +128,8 @@ class Runs:
         self.parameters = parameters
         self.seeds = seeds
         of_split = {
-            "class_names": batches[0].class_names,
-            "split_hash": batches[0].set_hash,
+            "class_names": part.class_names,
+            "split_hash": part.set_hash,
         }
         self.facts = facts | of_split | describe_base(base)
         self.facts["parameters"] = list_settings(parameters, self.facts)
@@ -148,7 +164,7 @@ class Runs:
         files.check_saveable(whole)
         batches = [part.reseed(seed) for part in self.batches]
         train = batches[0]
-        class_weights = generators.compute_class_weights(
+        class_weights = compute_class_weights(
             train.y_true,
             train.num_classes,
             self.parameters.get("CLASS_WEIGHTS", "none"),
@@ -238,7 +254,7 @@ class Runs:
             run.whole,
             self.ws,
             replace(run.record, seconds=round(float(history.seconds.sum()), 1)),
-            pictures=validation.pictures[:32],
+            pictures=validation.part.pictures[:32],
             y_prob=run.model.predict_on_batch(validation.inputs[:32]),
             history=history,
         )

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -63,6 +65,20 @@ def test_order_depends_on_seed_and_epoch_alone():
 
     assert list_numbers(later[2][0]) == expected
     assert list_numbers(other[2][0]) != expected
+
+
+def test_labels_of_a_batch_need_memory_for_this_batch_alone():
+    y_true = np.arange(2000)
+    inputs = np.zeros((2000, 1), np.uint8)
+    batches = generators.Batches(inputs, y_true, 2000, batch_size=8)
+    tracemalloc.start()
+
+    _, labels = batches[3]
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.array_equal(labels, np.eye(8, 2000, 24))
+    assert peak < 3 * labels.nbytes
 
 
 def test_fit_is_fed_the_batches_of_the_epoch_that_is_set():

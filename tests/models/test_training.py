@@ -371,11 +371,11 @@ def test_loss_that_is_no_finite_number_is_an_error_that_names_the_epoch(
 def test_balanced_classes_weigh_the_same_in_sum():
     y_true = np.array([0, 0, 0, 0, 0, 1])
 
-    weights = generators.compute_class_weights(y_true, 2, "balanced")
+    weights = training.compute_class_weights(y_true, 2, "balanced")
 
     # 5 x 0.6 = 1 x 3.0, half of the six pictures.
     assert weights == {0: 0.6, 1: 3.0}
-    assert generators.compute_class_weights(y_true, 2, "none") is None
+    assert training.compute_class_weights(y_true, 2, "none") is None
 
 
 def test_class_weights_are_given_to_fit(prepared):
