@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lib import chain
-from lib.base import folders, storage, workspace
+from lib.base import storage, workspace
 from lib.base.paths_file import check_exists, find_path, is_on_web
 from lib.base.workspace import DEMO_ON_DRIVE, REPOSITORY, Workspace
 from lib.data import sources
@@ -132,7 +132,7 @@ def _upload():
 def _write_paths(train, results):
     """Write a paths file: these pictures are train and, where they have a part for testing, test."""
     places = {"train": train, "results": results, "scratch": REPOSITORY / "scratch"}
-    folders.check(places)
+    workspace.check_places(places)
     ws = Workspace(**places)
     ws.claim()
     folder = sources.open_folder(ws, "train")

@@ -149,17 +149,8 @@ def test_form_that_can_not_be_used_is_refused_and_writes_nothing(
     assert read_all(tmp_path) == before
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        "MyDrive/pics",
-        "on Drive/pics",
-        "Meine Ablage/pics",
-        r"G:\My Drive\pics",
-        "マイドライブ/pics",
-    ],
-)
-def test_what_lies_on_google_drive_is_found_however_it_is_written(
+@pytest.mark.parametrize("written", ["MyDrive/pics", "on Drive/pics"])
+def test_what_lies_on_google_drive_is_found_as_it_is_called(
     drive, ws, tmp_path, monkeypatch, written
 ):
     """In Colab Drive is a folder beside the notebook, and a form, a key and an option name it."""

@@ -12,22 +12,24 @@ from lib.base.parameters import suggest
 REQUIRED = ("train", "results", "scratch")
 KEYS = """train results scratch train_labels corrections validation test test_labels multi_labels
 parents cluster""".split()
+# What is written.
+KINDS = ("results", "scratch")
+# The one file of the user's that may lie among the results.
+CORRECTIONS = "corrections.csv"
 KAGGLE = "kaggle:"
 # Data of Kaggle, or an archive: by https, or http of this machine. What Google Drive shares is a page.
 ON_WEB = re.compile(
     r"kaggle:\S+|(?i:https://(?!(drive|docs)\.google\.com)|http://(localhost|127\.0\.0\.1|\[::1\])[:/])\S+"
 )
-# My Drive, as Google names it in some languages, on a disk or in Colab; or Drive, as people say it.
-MY_DRIVE = (
-    "my ?drive|meine ablage|mon drive|mi unidad|meu drive|il mio drive|mijn drive|mój dysk|"
-    "moj dysk|我的云端硬盘|我的雲端硬碟|マイドライブ|내 드라이브"
-)
-ON_DRIVE = re.compile(
-    r"(?i)(?:on\s+)?(?:(?:[a-z]:[\\/]|(?:content/)?drive/)?"
-    rf"(?:{MY_DRIVE})|(?:google\s*)?drive)(?:[\\/]+|$)(.*)"
-)
+ON_DRIVE = re.compile(r"(?i)(?:my ?|on |google )drive(?![^/])/*(.*)")
 # What is a path elsewhere, or none.
-NO_PATH = re.compile(r"(?i)\$|[\w+.-]+:[\\/]|drive\.google\.com|kaggle:")
+NO_PATH = re.compile(r"(?i)\$|[\w+.-]+:|drive\.google\.com")
+# The words by which folders are named after parts of a data set.
+PART = re.compile(
+    r"(?i)(?<![^\W\d_])(?:(?P<train>train|training|trainval)"
+    r"|(?P<validation>validation|valid|val|dev|eval)|(?P<test>test|tests|testing)"
+    r"|(?P<prediction>pred|predict|prediction|predictions))(?![^\W\d_])"
+)
 
 
 def is_on_web(text: str) -> bool:
@@ -35,11 +37,17 @@ def is_on_web(text: str) -> bool:
     return bool(ON_WEB.fullmatch(text))
 
 
+def find_part(name: str) -> str:
+    """Return the part of a data set that one of the words of a name says: train for seg_train_224, "" for none."""
+    part = PART.search(name)
+    return part.lastgroup if part else ""
+
+
 def find_path(text: str | Path, name: str, folder: Path = Path()) -> Path:
     """Return the absolute path that a person means: here, or on Google Drive, which Colab mounts for it.
 
     Args:
-        text: as it is typed.
+        text: as it is typed; MyDrive/x, or "on Drive/x", lies on Drive.
         name: the key, field or option that says so, for the error.
         folder: what a relative path is relative to.
 
@@ -49,18 +57,18 @@ def find_path(text: str | Path, name: str, folder: Path = Path()) -> Path:
     """
     text = str(text).strip()
     place = Path(text).expanduser()
-    if not place.is_absolute():
-        on_drive = ON_DRIVE.fullmatch(text)
-        if on_drive:
-            place = storage.DRIVE / on_drive[1].replace("\\", "/")
-        elif NO_PATH.match(text):
-            raise ValueError(
-                f'{name} is "{text}", which is no path on this machine: write one. What lies on Google Drive '
-                'is MyDrive/FOLDER, once mounted; "train" alone may be the https:// address of an archive.'
-            )
+    on_drive = ON_DRIVE.fullmatch(text)
+    if on_drive:
+        place = storage.DRIVE / on_drive[1]
+    elif NO_PATH.match(text) and not place.is_absolute():
+        raise ValueError(
+            f'{name} is "{text}", which is no path on this machine: write one. What lies on Google Drive '
+            'is MyDrive/FOLDER, once mounted; "train" alone may be the https:// address of an archive.'
+        )
+    place = (folder / place).resolve()
     if storage.is_on_drive(place):
         storage.open_drive()
-    return (folder / place).resolve()
+    return place
 
 
 def read_places(file: Path) -> dict[str, Path | str]:
@@ -108,3 +116,40 @@ def check_exists(path: Path, advice: str) -> None:
     raise FileNotFoundError(
         f"{path} does not exist; {parent} holds: {beside}. {advice}"
     )
+
+
+def check_apart(places: dict[str, Path | str]) -> None:
+    """Check that results and scratch lie neither in one another nor in what is read, nor the reverse.
+
+    Args:
+        places: by the keys of the paths file; of paths, all are absolute.
+
+    Raises:
+        ValueError: two of them do.
+    """
+    named = _list_folders(places)
+    for kind in KINDS:
+        folder = places[kind]
+        for key, other in named:
+            is_inside = folder.is_relative_to(other) or other.is_relative_to(folder)
+            if is_inside and key != kind and other != places["results"] / CORRECTIONS:
+                raise ValueError(
+                    f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name '
+                    "another folder."
+                )
+
+
+def _list_folders(places):
+    """List all places, and the folders that may be read with them, each behind its key."""
+    named = [(key, Path(place)) for key, place in places.items()]
+    for key, place in places.items():
+        # A class may be a link. Archives hold no folders, nor does what isn't here.
+        named += [(key, path.resolve()) for path in Path(place).glob("*/")]
+    for path in Path(places["train"]).parent.glob("*/"):
+        is_written = path in (places["results"], places["scratch"])
+        if find_part(path.name) == "validation" and not is_written:
+            named.append(("validation", path.resolve()))
+    if "multi_labels" in places:
+        # The folder that is called like the table may hold its pictures.
+        named.append(("multi_labels", places["multi_labels"].with_suffix("")))
+    return named

@@ -1,13 +1,20 @@
-"""Archives, unpacked once, whole, and nowhere but into their folder."""
+"""Archives, unpacked once, whole, and nowhere but into their folder; the demo's pictures are one."""
 
 import os
 import shutil
 import tarfile
+import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
+import pandas as pd
+
 from lib.base.storage import acquire_lock, require_room
+from lib.base.workspace import Workspace, read_table
 from lib.data.listing import list_files_below
+
+DEMO = Path(__file__).with_name("demo.zip")
 
 END = 1 << 24  # bytes behind the last file of a tar that are looked at
 
@@ -19,9 +26,9 @@ def unpack(archive: Path, scratch: Path) -> Path:
         ValueError: The archive is damaged, too large, or would write outside its folder.
     """
     state = archive.stat()
-    name = archive.name.split(".")[0]
-    # An archive that takes the place of this one has another folder.
-    folder = scratch / f"{name}_{state.st_mtime_ns}_{state.st_size}"
+    place = zlib.crc32(str(archive).encode())
+    # An archive that takes the place of this one has another folder, and no folder is called like a part.
+    folder = scratch / f"archive_{place:08x}_{state.st_mtime_ns}_{state.st_size}"
     # It is written last, so what a killed process has left is not whole.
     known = folder.with_suffix(".sizes")
     with acquire_lock(folder.with_suffix(".lock")):
@@ -76,3 +83,23 @@ def _open_zip(archive):
         if os.path.normpath(member.filename).startswith(("/", "../")):
             raise ValueError(f"{member.filename!r} leads out of its folder")
     return packed, members, sum(member.file_size for member in members)
+
+
+def unpack_demo(folder: Path) -> None:
+    """Unpack the demo set into a folder, whole or not at all, unless it is there.
+
+    The folder holds train/<Class>/, test/ and its test_labels.csv (header file,label), planted.csv
+    (header file,fault,truth), scenes/ and its scenes.csv (header file,labels).
+    """
+    with acquire_lock(folder.with_suffix(".lock")):
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as part:
+                shutil.unpack_archive(DEMO, Path(part, "whole"))
+                Path(part, "whole").rename(folder)
+
+
+def list_planted(ws: Workspace) -> pd.DataFrame:
+    """Read what is planted in the demo: file, fault, truth (the class drawn, "" for none)."""
+    if not ws.is_demo:
+        return pd.DataFrame(columns=["file", "fault", "truth"], dtype=str)
+    return read_table(ws.train.parent / "planted.csv")

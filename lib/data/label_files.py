@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from lib.base.escapes import read_cell
+from lib.base.paths_file import find_part
 from lib.data.findings import find
-from lib.data.names import clean, match_files, split_part_name
+from lib.data.names import clean, match_files
 from lib.data.pictures import PictureError, hash_content, read_file
 
 # Our names of columns, and the words for each, of which the first that is there counts.
@@ -155,7 +156,7 @@ def _check_rows(path, rows):
     said = rows.reindex(columns=COLUMNS, fill_value="").drop_duplicates()
     again = said.file[said.file.duplicated()]
     refuse_cells(path, again, "new file: an earlier line says something else of it")
-    parts = said.part.map(split_part_name).str[0].fillna("")
+    parts = said.part.map(find_part)
     unknown = said.part[(parts == "") & (said.part != "")]
     refuse_cells(path, unknown, "part: train, validation or test")
     return said.assign(part=parts).set_index("file")

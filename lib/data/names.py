@@ -1,20 +1,13 @@
-"""What names tell: parts of a data set, masks, and the file that a name means."""
+"""What names tell: masks, and the file that a name means."""
 
 import functools
 import os
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-# How folders are named that are parts of a data set, not classes.
-PART = re.compile(
-    r"(?i)[ ._-]*(?<![^\W\d_])(?:(?P<train>train|training|trainval)"
-    r"|(?P<validation>validation|valid|val|dev|eval)|(?P<test>test|tests|testing)"
-    r"|(?P<prediction>pred|predict|prediction|predictions))(?![^\W\d_])[ ._-]*"
-)
 # A mask shows where things are in the picture beside it: x_mask.png beside x.png.
 MASK_WORD = "(?:masks?|seg|segmentation|labels?|groundtruth)"
 MASK_NAME = (
@@ -29,16 +22,6 @@ def clean(name: str) -> str:
     """Return a name as it looks: composed letters (NFC), no format characters, single blanks."""
     shown = "".join(c for c in name if unicodedata.category(c) != "Cf")
     return unicodedata.normalize("NFC", " ".join(shown.split()))
-
-
-def split_part_name(name: str) -> tuple[str | None, str]:
-    """Return the part that a folder is named after, and the rest of its name.
-
-    Of train_224 these are train and 224; birds names no part.
-    """
-    name = name.lower()
-    part = PART.search(name)
-    return part and part.lastgroup, PART.sub("", name)
 
 
 def remove_ending(file: str) -> str:

@@ -5,11 +5,11 @@ import os
 from pathlib import Path
 
 from lib.base.escapes import list_some
-from lib.base.paths_file import KAGGLE
+from lib.base.paths_file import KAGGLE, find_part
 from lib.base.workspace import Workspace
-from lib.data import archives, demo, downloads
+from lib.data import archives, downloads
 from lib.data.listing import holds_pictures, list_folders, may_be_picture
-from lib.data.names import clean, split_part_name
+from lib.data.names import clean
 
 
 def open_folder(ws: Workspace, key: str) -> Path:
@@ -20,16 +20,15 @@ def open_folder(ws: Workspace, key: str) -> Path:
     is looked for.
 
     Raises:
-        ValueError: It isn't clear which folder is meant, or it holds no picture; else as `unpack`,
-            `fetch_archive` and `fetch_from_kaggle`.
+        FileNotFoundError: It holds no picture.
+        ValueError: It isn't clear which folder is meant; else as `unpack`, `fetch_archive` and
+            `fetch_from_kaggle`.
     """
-    if ws.is_demo:
-        demo.unpack_pictures(ws.train.parent)
     folder = _trace(ws, key)[-1]
     if holds_pictures(folder):
         return folder
     names = list_some(os.listdir(folder))
-    raise ValueError(
+    raise FileNotFoundError(
         f"{folder} holds no picture; in it are: {names}. Put pictures there, or name another "
         f'folder, or an archive itself, as "{key}" in drive_paths.json.'
     )
@@ -38,12 +37,18 @@ def open_folder(ws: Workspace, key: str) -> Path:
 def find_validation(ws: Workspace) -> Path | None:
     """Return the configured folder of validation pictures, else one beside train, if any.
 
-    That counts only if the folders in it are folders of train, too.
+    A note names classes that are called like parts of a data set.
 
     Raises:
         ValueError: There are two such folders, or one of train, validation and test lies in another.
     """
     trail = _trace(ws, "train")
+    folders = filter(holds_pictures, list_folders(trail[-1]))
+    called = list_some(path.name for path in folders if find_part(path.name))
+    if called:
+        print(
+            f"Note: in {trail[-1]} these are classes: {called}. Parts of a data set have only parts beside them."
+        )
     opened = {"train": trail[-1]}
     for key in ("validation", "test"):
         if getattr(ws, key):
@@ -61,20 +66,22 @@ def find_validation(ws: Workspace) -> Path | None:
 
 
 def _find_validation_beside(trail):
-    """Return the first folder of the classes beside one of the trail, or None; a note tells of others."""
-    classes = _clean_names(list_folders(trail[-1]))
-    for train in trail:
-        # Beside train, or train_224, it is called val, or val_224.
-        name = ("validation", split_part_name(train.name)[1])
-        beside = list_folders(train.parent)
-        named = [path for path in beside if split_part_name(path.name) == name]
-        folder = _find_part(named, "validation")
-        if folder:
-            opened = _list_steps(folder, "validation")[-1]
-            names = _clean_names(filter(holds_pictures, list_folders(opened)))
-            if names and names.issubset(classes):
-                return opened
-            print(f"Note: {folder} has other folders than {trail[-1]}: it isn't used.")
+    """Return the validation part beside a folder that is called train, or None.
+
+    A note tells of one that has other folders than the classes.
+    """
+    beside = []
+    for path in trail:
+        if find_part(path.name) == "train":
+            beside += list_folders(path.parent)
+    named = [path for path in beside if find_part(path.name) == "validation"]
+    if not named:
+        return None
+    folder = _list_steps(_find_part(named, "validation"), "validation")[-1]
+    names = _clean_names(filter(holds_pictures, list_folders(folder)))
+    if names and names.issubset(_clean_names(list_folders(trail[-1]))):
+        return folder
+    print(f"Note: {folder} has other folders than {trail[-1]}: it isn't used.")
     return None
 
 
@@ -86,7 +93,9 @@ def _clean_names(folders):
 def _trace(ws, key):
     """Return the folders to go through, after download and unpacking; the last is what a key means."""
     place = getattr(ws, key)
-    if str(place).startswith(KAGGLE):
+    if ws.is_demo:
+        archives.unpack_demo(ws.train.parent)
+    elif str(place).startswith(KAGGLE):
         place = downloads.fetch_from_kaggle(place.removeprefix(KAGGLE))
     elif isinstance(place, str):
         place = downloads.fetch_archive(place, ws.scratch)
@@ -106,48 +115,29 @@ def _list_steps(folder, key):
 def _find_step(folder, key):
     """Return the folder to look into next, None where the classes or new pictures lie here.
 
-    What holds pictures here, and what is next where the key is train:
-
-    - oak, elm: None, as these are the classes.
-    - train, val; train_224, val_224: the part that is called train.
-    - leaves, which holds folders; beside it none but folders without pictures, as annotations: leaves.
+    That is the part that a key asks for, where all folders that hold pictures are parts, else a single
+    folder that holds folders, if no picture lies beside it.
     """
     folders = list(filter(holds_pictures, list_folders(folder)))
-    part = _find_part(folders, key)
-    if part or len(folders) != 1 or not list_folders(folders[0]):
-        return part
+    if folders and all(find_part(path.name) for path in folders):
+        return _find_part(folders, key)
+    if len(folders) != 1 or not list_folders(folders[0]):
+        return None
     if any(map(may_be_picture, folder.iterdir())):
         return None
     return folders[0]
 
 
 def _find_part(folders, key):
-    """Return the part of a data set that a key asks for, None where the folders are classes.
-
-    Where all folders are named after parts, it is the one that alone is named after it.
-    """
-    rows = [(*split_part_name(path.name), path) for path in folders]
-    meant = [path for part, _, path in rows if part == key]
-    if len(meant) == 1 and all(part for part, _, _ in rows):
-        return meant[0]
-    signs = []
-    for part, rest, path in rows:
-        if part:
-            # Two are named after parts, and alike: train, test, extra; train, train - Copy.
-            signs.append(f"/{rest}")
-        # A part holds what is called as a folder beside it or in another part: train_224/oak, train_512/oak;
-        # oak, elm, valid/oak; but not train/2019, bus/2019.
-        signs += _clean_names(list_folders(path) if part else [path])
-    if len(set(signs)) < len(signs):
-        _refuse([*meant, folders[0].with_name("NAME")][0], key)
-    return None
-
-
-def _refuse(example, key):
-    """Raise a ValueError that lists what lies beside a folder, and how to write that this one is meant."""
-    names = list_some(path.name for path in list_folders(example.parent))
+    """Return the one of some parts of a data set that a key asks for; none or several are an error."""
+    named = [path for path in folders if find_part(path.name) == key]
+    if len(named) == 1:
+        return named[0]
+    parent = folders[0].parent
+    names = list_some(path.name for path in list_folders(parent))
+    name = named[0].name if named else "NAME"
     raise ValueError(
-        f"{example.parent} holds {names}, and which of them is meant is not clear. Write "
-        f'"{key}": "{example.as_posix()}" into drive_paths.json, or another folder of classes. If these are '
-        "the classes, move or rename those that hold no picture or are called like a part of a data set."
+        f"{parent} holds {names}, and which of them is meant is not clear. Write "
+        f'"{key}": "{parent.as_posix()}/{name}" into drive_paths.json, or another folder. If these are '
+        "classes, rename those that are called like a part of a data set."
     )

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lib.base.workspace import read_table
-from lib.data import demo, labels, preparation
+from lib.data import archives, labels, preparation
 
 MAX_DIFFERENCE = 2  # grey levels, on average: JPEGs of another version of Pillow
 
@@ -21,7 +21,7 @@ MAX_DIFFERENCE = 2  # grey levels, on average: JPEGs of another version of Pillo
 def whole(tmp_path_factory):
     """The folder of the demo set, as it is unpacked."""
     folder = tmp_path_factory.mktemp("demo") / "pictures"
-    demo.unpack_pictures(folder)
+    archives.unpack_demo(folder)
     return folder
 
 
@@ -50,24 +50,24 @@ def test_pictures_of_the_demo_are_what_its_script_draws(whole, planted, tmp_path
 
 def test_folder_that_is_there_stays(tmp_path):
     (tmp_path / "train").mkdir()
-    demo.unpack_pictures(tmp_path)
+    archives.unpack_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["train"]
 
 
 def test_demo_is_unpacked_whole_or_not_at_all(tmp_path, monkeypatch, read_all, whole):
     folder = tmp_path / "pictures"
     cut = tmp_path / "cut.zip"
-    content = bytearray(demo.ZIP.read_bytes())
+    content = bytearray(archives.DEMO.read_bytes())
     content[len(content) // 2] ^= 1
     cut.write_bytes(content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(demo, "ZIP", cut)
+        patched.setattr(archives, "DEMO", cut)
         with pytest.raises(zipfile.BadZipFile):
-            demo.unpack_pictures(folder)
+            archives.unpack_demo(folder)
 
     assert not folder.exists()
-    demo.unpack_pictures(folder)
+    archives.unpack_demo(folder)
     assert read_all(folder) == read_all(whole)
 
 
@@ -75,7 +75,7 @@ def test_of_several_that_want_the_demo_at_once_one_unpacks_it(tmp_path):
     folder = tmp_path / "pictures"
 
     def unpack(number):
-        demo.unpack_pictures(folder)
+        archives.unpack_demo(folder)
         return folder.stat().st_ino
 
     with ThreadPoolExecutor(4) as pool:
@@ -117,12 +117,12 @@ def test_damage_and_copies_are_found_where_they_are_planted_alone(ws, whole, pla
 
 
 def test_other_pictures_have_no_planted_faults(ws):
-    listed = demo.list_planted(ws)
+    listed = archives.list_planted(ws)
     assert list(listed.columns) == ["file", "fault", "truth"]
     assert listed.empty
 
 
 def test_planted_faults_of_the_demo_are_listed(whole, planted, ws, monkeypatch):
     monkeypatch.setattr(type(ws), "is_demo", True)
-    listed = demo.list_planted(replace(ws, train=whole / "train"))
+    listed = archives.list_planted(replace(ws, train=whole / "train"))
     pd.testing.assert_frame_equal(listed, planted)
