@@ -27,7 +27,7 @@ from lib.evaluation import (
     verdict,
     wording,
 )
-from lib.evaluation.answers import Predictions
+from lib.evaluation.predictions import Predictions
 from lib.models.linear import TunedLogistic
 from lib.models.record import Record
 

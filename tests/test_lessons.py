@@ -11,7 +11,7 @@ from planted import answer_held_out, draw_features, measure_ranking, plant_label
 from scipy import stats
 from sklearn import metrics
 
-from lib.evaluation import audit, conformal, figures, intervals
+from lib.evaluation import conformal, figures, intervals, neighbours
 from lib.evaluation.label_tests import find_weaker
 from lib.evaluation.metrics import split_halves
 from lib.models.record import AnswerSets
@@ -134,7 +134,7 @@ def look_beside(rows, y_true, suggested):
     names = {
         "np": np,
         "pd": pd,
-        "audit": audit,
+        "neighbours": neighbours,
         "table": pd.DataFrame({"file": np.arange(len(rows))}),
         "scaled": rows,
         "groups": np.arange(len(rows)),
@@ -152,7 +152,7 @@ def look_beside(rows, y_true, suggested):
 def rows():
     """Features of 200 pictures in four classes."""
     features, _ = draw_features(200, 4, 0)
-    return audit.scale_features(features)
+    return neighbours.scale_features(features)
 
 
 def test_the_similar_picture_is_the_nearest_of_the_class_that_is_suggested(rows):

@@ -27,8 +27,8 @@ models.temperature models.record models.networks models.parts models.keys models
 models.training models.features models.resemblance models.linear models.heads models.contest models.litert
 models.gradcam models.classify
 evaluation.flips evaluation.intervals evaluation.label_tests evaluation.group_answers evaluation.parents evaluation.metrics evaluation.conformal evaluation.strangers
-evaluation.wording evaluation.model_selection evaluation.answers
-evaluation.verdict evaluation.figures evaluation.mistakes evaluation.display evaluation.galleries evaluation.audit evaluation.model_page
+evaluation.wording evaluation.model_selection evaluation.predictions
+evaluation.verdict evaluation.figures evaluation.display evaluation.galleries evaluation.neighbours evaluation.model_page
 evaluation.card evaluation.review evaluation.report
 predict runner chain start""".split()
 # A reason, which Colab shows above the field of its form; then name, default and field.

@@ -25,8 +25,6 @@ def write_card(
 ) -> None:
     """Write `models/<name>.md`, which becomes README.md on the Hub; it names no folder.
 
-    Lines `license…` that a person wrote into the head of an earlier card are kept.
-
     Args:
         ws: the workspace.
         record: of the model.
@@ -35,7 +33,6 @@ def write_card(
         is_flattered: whether the pictures of the score chose the model.
         tested: how many test pictures it has right, where 08 asked it about them.
     """
-    path = ws.file("models", f"{record.name}.md")
     text = open_template("card.md.jinja").render(
         record=record,
         is_flattered=is_flattered,
@@ -48,15 +45,6 @@ def write_card(
         without_looking=read_without_looking(ws),
         weights=Path(record.weights).name,
         file=repr(f"{record.name}.keras"),
-        licence=_read_licence(path),
     )
-    with atomic_write(path) as part:
+    with atomic_write(ws.file("models", f"{record.name}.md")) as part:
         part.write_text(text, encoding="utf-8")
-
-
-def _read_licence(path):
-    """Return the lines about licences that a person wrote into the head of an earlier card."""
-    if not path.exists():
-        return []
-    _, head, _ = path.read_text(encoding="utf-8").split("---\n", 2)
-    return [line for line in head.splitlines() if line.startswith("license")]

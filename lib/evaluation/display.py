@@ -3,8 +3,8 @@
 import base64
 import hashlib
 import io
-import re
-from html import escape, unescape
+import os
+from html import escape
 from pathlib import Path
 
 import jinja2
@@ -18,9 +18,7 @@ from lib.base.escapes import escape_text
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
 from lib.data import pictures
-from lib.data.split import find_set
 from lib.evaluation import wording
-from lib.evaluation.figures import SPACE
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -65,7 +63,7 @@ def _write_svg(figure):
     figure.draw_without_rendering()
     figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     plt.close(figure)
-    return file.getvalue().replace(SPACE, "")
+    return file.getvalue()
 
 
 def embed(path: Path, label: str) -> str:
@@ -91,15 +89,17 @@ def encode(picture: np.ndarray) -> str:
     return _write_address(file.getvalue(), "webp")
 
 
-def embed_picture(path: Path, long_side: int) -> str:
-    """Return the address of a file's picture, as `encode` does, of at most that many pixels a side.
+def embed_picture(picture: Path | np.ndarray, long_side: int) -> str:
+    """Return the address of a file's picture, or of an array's, of at most that many pixels a side.
 
     Raises:
         PictureError: the file can't be read.
     """
-    picture = Image.fromarray(pictures.open_upright(path, long_side))
-    picture.thumbnail((long_side, long_side))
-    return encode(picture)
+    if isinstance(picture, Path):
+        picture = pictures.open_upright(picture, long_side)
+    shown = Image.fromarray(picture)
+    shown.thumbnail((long_side, long_side))
+    return encode(shown)
 
 
 def hash_text(text: str) -> str:
@@ -123,9 +123,9 @@ def open_template(name: str) -> jinja2.Template:
     environment.filters.update(
         text=escape_text,
         number=wording.format_number,
-        encode=encode,
         embed=embed,
         embed_picture=embed_picture,
+        relative=os.path.relpath,
     )
     environment.globals.update(vars(wording), hash_text=hash_text)
     return environment.get_template(name)
@@ -133,21 +133,11 @@ def open_template(name: str) -> jinja2.Template:
 
 def save_page(ws: Workspace, name: str, **content: object) -> str:
     """Write a page of the results from its template; return a line on how large it is."""
-    facts = {"set": find_set(ws), "results": ws.results}
-    text = open_template(f"{name}.jinja").render(content, **facts)
+    text = open_template(f"{name}.jinja").render(content, results=ws.results)
     path = ws.file(name)
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
     return f"{name}: {path.stat().st_size / 1e6:.1f} MB"
-
-
-def find_page_model(ws: Workspace) -> str:
-    """Return the name of the model of model.html; "" where there is none of the current set."""
-    path = ws.results / "model.html"
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    mark = f'"set" content="{find_set(ws)}">\n<meta name="model" content="(.*)">'
-    found = re.search(mark, text)
-    return unescape(found[1]) if found else ""
 
 
 def show_part(name: str, value: object, **options: object) -> HTML:

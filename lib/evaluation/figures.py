@@ -1,6 +1,5 @@
 """Plots of what `metrics` and `answers` return, as matplotlib Figures."""
 
-import unicodedata
 import warnings
 
 import matplotlib.pyplot as plt
@@ -17,9 +16,6 @@ VALIDATION = "#e07b00"
 COLOURS = [TRAINING, VALIDATION]
 # Limits of an axis of shares, so that points at its ends are whole.
 SHARES = (-0.02, 1.02)
-# The browser writes Chinese letters wider than matplotlib believes: this space keeps their
-# room, and is not saved.
-SPACE = "\u2002"
 STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "",
@@ -32,18 +28,8 @@ warnings.filterwarnings("ignore", "Glyph .* missing")
 
 
 def shorten(name: object, max_letters: int = MAX_LETTERS) -> str:
-    """Return a name as one line of at most that many letters, its middle "…"."""
-    line = " ".join(str(name).split())
-    # Letters that are not printable may be no XML.
-    text = "".join(filter(str.isprintable, line))
-    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in text)
-    # Chinese letters are twice as wide.
-    room = max(max_letters // 2, max_letters - wide // 2)
-    if len(text) > room:
-        begin = text[: 2 * room // 3]
-        end = text[1 - room // 3 :]
-        text = f"{begin}…{end}"
-    return text + SPACE * min(wide, room)
+    """Return the first letters of a name, as one line."""
+    return " ".join(str(name).split())[:max_letters]
 
 
 def add_legend(axes: plt.Axes) -> Figure:

@@ -1,17 +1,14 @@
 """Pictures with captions, as HTML tables that fit any width."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import chain
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from PIL import Image
 
-from lib.evaluation.display import encode, open_template
-from lib.evaluation.mistakes import Kind
+from lib.evaluation.display import open_template
 
-THUMBNAIL = 144  # pixels of its longer side
 # Of a heatmap in each direction: a coarser one can't tell a thing from its background.
 MIN_PLACES = 6
 # Lines below the pictures of each heading.
@@ -19,57 +16,28 @@ Captions = dict[str, Sequence[Sequence[str]]]
 
 
 def picture_grid(
-    rows: dict[str, Sequence[np.ndarray]],
+    rows: dict[str, Sequence[np.ndarray | Path]],
     title: str,
     captions: Captions | None = None,
+    page_folder: Path | None = None,
 ) -> str | None:
     """Return one row of pictures for each heading, the first 40; None without pictures.
 
     Args:
-        rows: heading to any number of pictures, uint8 (height, width, 3).
+        rows: heading to any number of pictures, uint8 (height, width, 3), or their files.
         title: stands above the rows.
         captions: heading to the lines below each of its pictures; missing ones are empty.
             The name of a file stays on one line, and may lose its middle.
+        page_folder: where the page lies that shows them; where pictures are files, a click
+            opens these there.
     """
     filled = [row for row in rows.items() if len(row[1])]
     if not filled:
         return None
     template = open_template("gallery.html.jinja")
-    return template.render(title=title, rows=filled, captions=captions or {})
-
-
-@dataclass(frozen=True)
-class Unsqueezed:
-    """Squares that models see, in the shape that their files have.
-
-    Attributes:
-        squares: uint8 (n, side, side, 3), a `Selection` of them.
-        shapes: int (n, 2), width and height of the files.
-    """
-
-    squares: Sequence[np.ndarray]
-    shapes: np.ndarray
-
-    def __getitem__(self, chosen: Sequence[int]) -> list[np.ndarray]:
-        """Return the pictures at some positions, their longer side as long as that of the squares."""
-        pictures = []
-        for square, shape in zip(self.squares[chosen], self.shapes[chosen]):
-            sides = np.maximum(shape * len(square) // shape.max(), 1)
-            pictures.append(np.asarray(Image.fromarray(square).resize(sides)))
-        return pictures
-
-
-def thumbnails(mistakes: list[Kind], pictures: Unsqueezed) -> str:
-    """Return a style sheet of the pictures that `mistakes.find_mistakes` shows.
-
-    The picture at position k of `pictures` is the background of the class pk.
-    """
-    rules = []
-    for number in chain.from_iterable(kind.shown for kind in mistakes):
-        picture = Image.fromarray(pictures[[number]][0])
-        picture.thumbnail((THUMBNAIL, THUMBNAIL))
-        rules.append(f".p{number}{{background-image:url({encode(picture)})}}")
-    return f"<style>{''.join(rules)}</style>"
+    return template.render(
+        title=title, rows=filled, captions=captions or {}, page_folder=page_folder
+    )
 
 
 def show_heatmaps(

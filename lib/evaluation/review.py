@@ -46,8 +46,10 @@ def list_cases(audit: pd.DataFrame, decided: Collection[str]) -> list[str]:
     return [*beside, *following][:MAX_CASES]
 
 
-def write_review(ws: Workspace, audit: pd.DataFrame, record: Record) -> str:
-    """Write review.html; return a line that says how large it is, and of how many pictures.
+def write_review(
+    ws: Workspace, audit: pd.DataFrame, record: Record, is_quick: bool
+) -> pd.DataFrame:
+    """Write review.html, and print how large it is; return the rows of the pictures to check.
 
     Pictures that the file `corrections` names have been decided: they are not shown, and their
     rows are carried along.
@@ -58,17 +60,18 @@ def write_review(ws: Workspace, audit: pd.DataFrame, record: Record) -> str:
             class that is suggested; own, the nearest picture of the same label; and reason, what
             01 knows of the picture. The last two may be "".
         record: of the model whose network describes the pictures.
+        is_quick: whether 05 alone has trained models, so that the page names the quick way.
     """
     folder = sources.open_folder(ws, "train")
     rows = audit.set_index("file")
     # A name may mean a file that was left out.
     files = rows.index.union(read_table(ws.results / "checks.csv").file)
     earlier = read_corrections(ws.corrections, files, folder)
-    cases = rows.loc[list_cases(rows, set(earlier.file[earlier.holds]))]
+    cases = rows.loc[list_cases(rows, set(earlier.file[earlier.holds]))].reset_index()
     size = save_page(
         ws,
         "review.html",
-        cases=cases.reset_index().to_dict("records"),
+        cases=cases.to_dict("records"),
         pictures=_gather_pictures(rows, cases, folder),
         classes=sorted(set(audit.label)),
         earlier=earlier[["file", "label", "digest"]].to_numpy().tolist(),
@@ -77,14 +80,16 @@ def write_review(ws: Workspace, audit: pd.DataFrame, record: Record) -> str:
         # The page lies in the results folder, so that it can show the files themselves.
         folder=os.path.relpath(folder, ws.results),
         record=record,
+        is_quick=is_quick,
     )
     count = format_things(len(cases), "picture")
-    return f"{size}, {count} to check, {len(earlier)} corrected before"
+    print(f"{size}, {count} to check, {len(earlier)} corrected before")
+    return cases
 
 
 def _gather_pictures(audit, cases, folder):
     """Return the pictures of cases and their neighbours: file to what the page shows of it."""
-    files = pd.concat([cases.index.to_series(), cases.neighbour, cases.own])
+    files = pd.concat([cases.file, cases.neighbour, cases.own])
     names = files[files != ""].unique()
     shown = audit.loc[names, ["label", "part", "digest"]]
     return shown.assign(data=_embed(folder, names)).to_dict("index")

@@ -7,10 +7,10 @@ import pandas as pd
 
 from lib.base.workspace import Workspace, read_table
 from lib.evaluation import intervals
-from lib.evaluation.answers import Predictions
 from lib.evaluation.intervals import LEVEL, MIN_RUNS
 from lib.evaluation.label_tests import beats_baseline, find_weaker, measure_association
 from lib.evaluation.model_selection import doubt_contest
+from lib.evaluation.predictions import Predictions
 
 MAX_WEAKEST = 3  # classes that are named
 REPEATED = ("network", "transfer")  # kinds of models that SEEDS trains again

@@ -61,6 +61,9 @@ class Record:
     calibrated_on: str = ""  # "" for validation pictures
     candidates: list[dict] = field(default_factory=list)  # of the contest that it won
     answer_sets: AnswerSets = AnswerSets()
+    # As 10 was told: of the model, and what the Hub calls its pictures.
+    licence: str = ""
+    dataset: str = ""
     # Of classes and parents, as 08 has read them: `parents.read_parents`.
     parents: dict = field(default_factory=dict)
     # Of a model of several labels: the probability from which it names each, its scores, and why it
@@ -103,6 +106,7 @@ class Found:
     # one of the other part.
     doubtful: int | None = None
     copies: int = 0
+    to_check: int = 0  # pictures of review.html
 
 
 def read_found(ws: Workspace, set_hash: str) -> Found:

@@ -214,17 +214,14 @@ def test_card_tells_no_folder_of_this_machine(write, ws):
     assert str(ws.train.parent) not in f"{head}{text}"
 
 
-def test_a_licence_that_a_person_wrote_is_kept_when_the_card_is_written_again(
-    ws, write
-):
-    write()
-    path = ws.results / f"models/{NAME}.md"
-    card_text = path.read_text(encoding="utf-8")
-    path.write_text(card_text.replace("---\n", "---\nlicense: mit\n", 1), "utf-8")
+def test_licence_and_dataset_are_those_of_the_record(ws, write):
+    """A card that a person has changed, or cut, is written anew."""
+    ws.file("models", f"{NAME}.md").write_text("license: mit")
 
-    head, text, _ = write()
+    head, text, _ = write(licence="cc-by-4.0", dataset="me/birds: #1")
 
-    assert head["license"] == "mit"
+    assert head["license"] == "cc-by-4.0"
+    assert head["datasets"] == ["me/birds: #1"]
     assert "no licence yet" not in text
 
 

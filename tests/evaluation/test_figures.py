@@ -65,7 +65,7 @@ def test_figures_of_odd_names_are_svg_with_text_and_no_warning(tmp_path):
     assert len(texts) > 5
     assert max(map(len, texts)) < 80
     assert any("$x_1$ and $\\frac" in text for text in texts)
-    assert not re.search(r"dc:date|\u2002", text)
+    assert "dc:date" not in text
     assert len(text) < 200_000
     assert not plt.get_fignums()
 
@@ -200,16 +200,6 @@ def test_a_long_name_of_a_file_is_whole_in_its_title_and_in_two_parts_of_one_lin
     assert read_gallery(text)[1] == [["cat", file]]
     assert f'title="{file}"' in text
     assert "<span>23456789.jpg</span>" in text
-
-
-def test_pictures_have_the_shape_of_their_files():
-    shapes = np.array([[300, 200], [50, 5000], [8, 8], [1, 1]])
-    squares = np.arange(4, dtype=np.uint8).repeat(120 * 120 * 3)
-
-    shown = galleries.Unsqueezed(squares.reshape(PICTURES.shape), shapes)
-
-    assert [picture.shape[:2] for picture in shown[[1, 0]]] == [(120, 1), (80, 120)]
-    assert (shown[[2]][0] == 2).all()
 
 
 def test_only_names_of_files_lose_their_middle():

@@ -22,17 +22,18 @@ from conftest import (
     open_page,
     plan_make,
 )
-from test_answers import SCRATCH, gather
+from PIL import Image
+from test_predictions import SCRATCH, gather
 
 from lib.base.paths_file import read_json
 from lib.base.workspace import read_table, write_table
 from lib.data import pixels, split
-from lib.evaluation import display, mistakes, report
-from lib.evaluation.answers import read_scores
+from lib.evaluation import report
 from lib.evaluation.display import show_part
+from lib.evaluation.predictions import Confusion, find_confused, read_scores
 from lib.evaluation.wording import format_number
 from lib.models import saved
-from lib.models.record import read_record
+from lib.models.record import Found, read_record, write_found
 from lib.models.temperature import apply_temperature
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -175,26 +176,32 @@ def test_what_is_handed_over_says_that_its_pictures_chose_it(judged):
         assert "flattered" in (judged.results / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    ("page_model", "said"),
-    [
-        ("one_class", '<a href="model.html">'),
-        ("wrong", "answers with wrong, and not with one_class."),
-        ("", "10_hand_over makes model.html"),
-    ],
-)
-def test_report_links_the_page_of_its_model_alone(judged, tmp_path, page_model, said):
-    ws = copy_results(judged, tmp_path)
-    head = f'<meta name="set" content="{split.find_set(ws)}">'
-    head += f'\n<meta name="model" content="{page_model}">'
-    ws.file("model.html").write_text(head)
+def test_box_page_card_report_and_submission_are_of_one_model(judged, text):
+    box = report.read_answer(judged)
 
-    report.link_page(ws)
+    assert box.model == "one_class"
+    assert '<a href="model.html">' in text
+    record = read_record(judged.results / "models/one_class.json")
+    page = (judged.results / "model.html").read_text(encoding="utf-8")
+    assert f'name="model" content="{record.file_hash}"' in page
+    assert [path.stem for path in judged.results.glob("models/*.md")] == [box.model]
+    # One training of another model was the luckiest of five.
+    scores = read_json(judged.results / "metrics.json")
+    scores["wrong"]["top1"] = 1.0
+    judged.save_json(scores, "metrics.json")
+    execute_lesson("09_random_images", judged, SUBMISSION=True)
+    submission = read_table(judged.results / "submission.csv")
+    assert set(submission.label) == {HOSTILE}
 
-    page = (ws.results / "report.html").read_text(encoding="utf-8")
-    text = page.replace("<bdi>", "").replace("</bdi>", "")
-    assert said in text
-    assert ('href="model.html"' in text) == (page_model == "one_class")
+
+def test_a_page_of_another_model_goes_when_the_report_is_written(prepared, capsys):
+    page = prepared.file("model.html")
+    page.write_text('<meta name="model" content="0123">')
+
+    write_page(prepared, FOUR, cnn=RIGHT)
+
+    assert not page.exists()
+    assert "10_hand_over makes that of this one" in capsys.readouterr().out
 
 
 def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
@@ -250,16 +257,11 @@ def test_report_figure_and_card_say_what_files_tell_without_looking(judged):
         assert said in (judged.results / name).read_text(encoding="utf-8")
 
 
-def test_pages_and_answer_of_another_split_are_known(judged, tmp_path):
-    """The report names no such model.html, and 00 and 10 read no such answer."""
+def test_answer_of_another_split_is_known(judged, tmp_path):
     ws = copy_results(judged, tmp_path)
-    head = f'<meta name="set" content="{split.find_set(ws)}">'
-    ws.file("model.html").write_text(f'{head}\n<meta name="model" content="a&amp;b">')
-    assert display.find_page_model(ws) == "a&b"
     rows = read_table(ws.results / "split.csv")
     ws.save_table(rows[1:], "split.csv")
 
-    assert display.find_page_model(ws) == ""
     with pytest.raises(ValueError, match="answer.json is of an earlier split: run 08"):
         report.read_answer(ws)
 
@@ -350,7 +352,7 @@ def test_models_stand_beside_the_number_of_corrected_validation_labels(prepared)
 
     shown = read("models", describe(prepared, FOUR, cnn=RIGHT))
 
-    assert "Labels corrected by hand: those of 2 of these pictures." in shown
+    assert "2 labels of these pictures were corrected by hand." in shown
 
 
 def test_files_are_links_on_the_page_alone_and_where_there_are_such(prepared):
@@ -365,7 +367,8 @@ def test_files_are_links_on_the_page_alone_and_where_there_are_such(prepared):
     assert "suspects.csv" in shown
     assert "<a" not in shown
     assert '<a href="suspects.csv">' in page
-    for link in re.findall('href="(?!#)(.*?)"', without):
+    # 10 makes the page of the model.
+    for link in set(re.findall('href="(?!#)(.*?)"', without)) - {"model.html"}:
         assert (prepared.results / link).exists()
 
 
@@ -380,17 +383,16 @@ def test_a_temperature_that_is_not_established_is_no_number(
 
     shown = read("calibration", describe(prepared, y_true, cnn=y_prob))
 
-    assert "too sure by about" in shown
+    assert "too sure: " in shown
     assert ("not established" in shown) != is_established
     assert "<td>1.00</td>" not in shown
 
 
-def write_page(ws, *answers, parents=None, **y_prob):
-    """Write the report of some answers, and of their parents' scores, and return its HTML."""
+def write_page(ws, *answers, **y_prob):
+    """Write the report of some answers to black pictures, and return its HTML."""
     page = describe(ws, *answers, **y_prob)
-    scores = page.predictions.scores
-    for label, score in scores.items():
-        scores[label] = replace(score, parents=parents)
+    for file in page.predictions.files:
+        Image.new("RGB", (8, 8)).save(ws.train / file)
     models = page.predictions.models
     for label, record in models.items():
         models[label] = replace(
@@ -407,24 +409,20 @@ def test_report_names_an_archive_without_the_key_of_its_address(prepared):
     assert page.name == "flowers.zip"
 
 
-def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(
-    prepared, monkeypatch
-):
-    monkeypatch.setattr(mistakes, "MAX_OF_KIND", 2)
-    # Three of "a" are taken for "b", and two of "b" for "a".
-    sure = np.array([0.8, 0.9, 0.7, 0.4, 0.4])
+def test_kinds_of_mistakes_have_the_pictures_that_the_model_was_surest_of(prepared):
+    # Eight of "a" are taken for "b", and two of "b" for "a".
+    y_true = np.repeat([0, 1], [8, 2])
+    sure = np.array([0.8, 0.9, 0.7, 0.6, 0.6, 0.6, 0.6, 0.6, 0.4, 0.4])
     y_prob = np.stack([1 - sure, sure], axis=1)
-    mistaken = gather([0, 0, 0, 1, 1], {"cnn": y_prob}, "ab")
 
-    first, second = mistakes.find_mistakes(mistaken, "cnn")
-    page = write_page(prepared, [0, 0, 0, 1, 1], cnn=y_prob)
+    kinds = gather(y_true, {"cnn": y_prob}, "ab").sort_mistakes("cnn")
+    page = write_page(prepared, y_true, cnn=y_prob)
 
-    surest = {1: "1.png", 0: "0.png"}
-    assert first == mistakes.Kind(true=0, predicted=1, pictures=3, shown=surest)
-    assert len(second.shown) == 2
+    assert list(kinds) == [("a", "b"), ("b", "a")]
+    assert kinds["a", "b"][:3] == ["1.png", "0.png", "2.png"]
     text = re.sub("<.*?>", "", page)
-    assert "b → a (3), the surest 2" in text
-    assert "5 of 5 mistakes are between a and b" in text
+    assert "b → a (8), the surest 6" in text
+    assert "10 of 10 mistakes are between a and b" in text
 
 
 def test_shades_of_a_matrix_are_the_roots_of_shares_and_mistakes_have_their_own(
@@ -455,15 +453,18 @@ def test_tiles_say_where_they_are_of_the_first_of_several_trainings(prepared):
 
 
 def test_classes_are_named_that_are_confused_most_often_where_others_are_less():
-    def find(*kinds):
-        return mistakes.find_confused([mistakes.Kind(*kind, {}) for kind in kinds])
+    def find(**kinds):
+        table = pd.DataFrame(0, list("abcd"), list("abcd"))
+        for (true, predicted), pictures in kinds.items():
+            table.loc[true, predicted] = pictures
+        return find_confused(table)
 
     # 18 of 43, in both directions.
-    kinds = [(0, 7, 10), (1, 7, 9), (7, 0, 8), (1, 2, 9), (3, 4, 7)]
-    assert find(*kinds) == mistakes.Confusion([0, 7], pictures=18, mistakes=43)
+    found = find(ab=10, ba=8, cb=9, ac=9, dc=7, aa=99)
+    assert found == Confusion(["a", "b"], pictures=18, mistakes=43)
     # One picture alone, or two pairs with as many, say nothing.
-    assert find((0, 7, 2), (1, 7, 2)) is None
-    assert find((0, 7, 1)) is None
+    assert find(ab=2, cb=2) is None
+    assert find(ab=1) is None
     assert find() is None
 
 
@@ -482,8 +483,8 @@ def test_matrix_shows_classes_of_one_parent_beside_one_another(prepared):
 
     shown = read("matrix", page)
 
-    names = re.findall('row"><bdi>(.)', shown)
-    assert names == ["b", "a", "c"]
+    names = re.findall('scope="row(?:group" colspan="4)?"><bdi>(.)', shown)
+    assert names == ["b", "x", "a", "c"]
     # Three each of "a" and "b" are right, all of "c" are taken for "b".
     cells = re.findall("<td[^>]*>(?:<a[^>]*>)?([^<]*)", shown)
     assert cells == ["3", "", "", "", "3", "", "3", "", ""]
@@ -498,11 +499,9 @@ def test_above_forty_classes_mistakes_are_listed_in_place_of_a_matrix(
     y_prob = np.eye(classes)[np.where(y_true == 7, 30, y_true)]
     names = [f"c{number:02}" for number in range(classes)]
 
-    parents = {"accuracy": 1.0, "interval": [0.9, 1.0], "mistakes_within": 2}
-    page = write_page(prepared, y_true, names, parents=parents, cnn=y_prob)
+    page = write_page(prepared, y_true, names, cnn=y_prob)
 
     assert ("Table: confusion matrix" not in page) == is_listed
-    assert ("In the matrix each parent has a frame" not in page) == is_listed
     assert "<bdi>c30</bdi> → <bdi>c07</bdi> (2)" in page
 
 
@@ -537,72 +536,19 @@ def test_tables_have_the_numbers_of_both_models(judged, tables):
     assert matrix == [["", "6"], ["", "6"]]
 
 
-def test_further_scores_are_those_of_metrics_json(judged, tables):
-    keys = "average_per_class top3 macro_f1 roc_auc ece brier nll".split()
-    scores = read_scores(judged)
-    for label, *numbers in tables["further scores"][1:]:
-        expected = [format_number(getattr(scores[label], key)) for key in keys]
-        assert numbers == expected
+FOUND = {"doubtful": 54, "to_check": 124, "copies": 2}
 
 
-@pytest.fixture
-def save_audit(prepared):
-    """Return a function that saves an audit of three pictures, of which the first is doubtful."""
-    rows = split.read_split(prepared)[["file", "label", "digest"]].head(3)
-    audit = rows.assign(suggested=rows.label, neighbour="", finding="")
-    audit.loc[0, ["suggested", "finding"]] = ["another class", "label?; outlier"]
-
-    def save(**columns):
-        prepared.save_table(audit.assign(**columns), "label_audit.csv")
-
-    return save
-
-
-# Doubts of random features are no one's next step.
-@pytest.mark.parametrize(("name", "count"), [("cnn", 1), ("cnn?", 0)])
-def test_doubtful_labels_of_this_split_are_counted(prepared, save_audit, name, count):
-    save_audit()
-
-    assert describe_four(prepared, name).doubtful == count
-
-
-def test_doubts_of_a_classifier_that_is_mostly_wrong_are_no_next_step(
-    prepared, save_audit
-):
-    save_audit(suggested="another class")
-
-    assert describe_four(prepared).doubtful == 0
-
-
-def test_doubts_about_other_contents_are_counted_in_a_note(
-    prepared, save_audit, capsys
-):
-    save_audit(digest="of another one")
-
-    assert describe_four(prepared).doubtful == 0
-    assert "Note: label_audit.csv: passed over, 3 of" in capsys.readouterr().out
-
-
-def test_labels_that_a_person_has_decided_are_not_doubtful(prepared, save_audit):
-    save_audit()
-    decided = prepared.results / "decided.csv"
-    decided.write_text(f"file,label\n{split.read_split(prepared).file[0]},\n")
-
-    assert describe_four(replace(prepared, corrections=decided)).doubtful == 0
-
-
-def test_copies_across_the_split_are_a_next_step(prepared):
-    rows = split.read_split(prepared).sort_values("part")
-    audit = rows[["file", "label", "digest"]].assign(suggested=rows.label, finding="")
-    # One for training and one for validation look like the first for training.
-    audit.iloc[[1, -1], -1] = "copy?"
-    audit["neighbour"] = audit.file.iloc[0]
-    prepared.save_table(audit, "label_audit.csv")
+def test_what_05_and_07_found_of_this_set_are_next_steps(prepared):
+    write_found(prepared, split.find_set(prepared), **FOUND)
 
     answer = describe_four(prepared)
 
-    assert answer.copies == 1
-    assert "Look at 1 picture with a possible copy" in read("steps", answer)
+    shown = " ".join(read("steps", answer).split())
+    assert "Check 54 doubtful labels, then 70 more pictures (review.html)." in shown
+    assert "Look at 2 pairs of possible copies" in shown
+    write_found(prepared, "another set", **FOUND)
+    assert describe_four(prepared).found == Found(split.find_set(prepared))
 
 
 def test_box_says_that_class_weights_make_rare_classes_too_sure(prepared):
@@ -618,6 +564,11 @@ def read_make(command):
     return shlex.split(planned.splitlines()[0])
 
 
+def read_commands(answer, **options):
+    commands = re.findall("<code>(make.*?)</code>", read("steps", answer, **options))
+    return list(map(read_make, commands))
+
+
 def test_next_commands_are_options_of_the_chain(prepared):
     found = replace(
         describe_four(prepared, kind="linear"),
@@ -625,10 +576,8 @@ def test_next_commands_are_options_of_the_chain(prepared):
         to_repeat=["cnn"],
     )
 
-    commands = re.findall("<code>(make.*?)</code>", read("steps", found))
-
     paths = ["--paths", "drive_paths.json"]
-    assert list(map(read_make, commands)) == [
+    assert read_commands(found) == [
         ["--beyond", *paths, "--as-before"],
         [*paths, "--only", "7", "8", "--as-before"],
         [*paths, "--only", "10", "--as-before"],
@@ -636,33 +585,42 @@ def test_next_commands_are_options_of_the_chain(prepared):
     ]
 
 
-@pytest.mark.parametrize(("kind", "is_told"), [("linear", True), ("network", False)])
+@pytest.mark.parametrize(
+    ("kind", "command"),
+    [("linear", ["--only", "1", "5", "7", "8"]), ("network", ["--beyond"])],
+)
+def test_corrections_have_a_command_that_makes_everything_anew(prepared, kind, command):
+    write_found(prepared, split.find_set(prepared), contest=[{}], **FOUND)
+
+    first, *_ = read_commands(describe_four(prepared, kind=kind), has_page=True)
+
+    assert set(first) == {*command, "--paths", "drive_paths.json", "--as-before"}
+
+
+@pytest.mark.parametrize("kind", ["linear", "network"])
 def test_after_the_quick_way_audit_and_hand_over_are_next_until_they_were_done(
-    prepared, save_audit, kind, is_told
+    prepared, kind
 ):
     before = read("steps", describe_four(prepared, kind=kind))
-    save_audit()
-    after = read("steps", describe_four(prepared, kind=kind))
+    write_found(prepared, split.find_set(prepared), doubtful=0)
+    after = read("steps", describe_four(prepared, kind=kind), has_page=True)
 
     for option in ("--only 7 8", "--only 10"):
-        assert (option in before) == is_told
-    assert "--only 7 8" not in after
+        assert (option in before) == (kind == "linear")
+        assert option not in after
 
 
-@pytest.mark.parametrize(("of_set", "is_told"), [("0081", True), ("another", False)])
-def test_a_rising_learning_curve_and_a_contest_of_this_set_are_told(
-    prepared, monkeypatch, of_set, is_told
-):
-    # A digest may have digits alone; it is no number for that.
-    monkeypatch.setattr(report, "identify_set", lambda rows: "0081")
-    curve = pd.DataFrame({"share": [0.5, 1], "n": 4, "set": of_set})
-    rise = {"difference": -0.2, "difference_low": -0.3, "difference_high": -0.1}
-    prepared.save_table(curve.assign(**rise), "pictures_needed.csv")
-    prepared.save_table(curve[["set"]], "contest.csv")
+@pytest.mark.parametrize("is_rising", [True, False])
+def test_a_rising_learning_curve_is_a_next_step_and_has_its_figure(prepared, is_rising):
+    curve = {"pictures": 960, "change": 0.025, "low": 0.014, "high": 0.035}
+    curve["is_rising"] = is_rising
+    write_found(prepared, split.find_set(prepared), contest=[{}], curve=curve)
 
     found = replace(describe_four(prepared), configuration={"mean": 0.5})
+    page = write_page(prepared, FOUR, cnn=RIGHT)
 
-    assert bool(found.curve.get("is_rising")) == found.contest == is_told
+    assert ("accuracy rose by 0.025" in read("steps", found)) == is_rising
+    assert "Would more pictures help?" in page
 
 
 WIDE = {"width": 1280, "height": 900}
@@ -673,7 +631,9 @@ RIGHTS = "all => all.map(one => one.getBoundingClientRect().right)"
 @pytest.fixture
 def opened(judged, browser):
     """The report on a desk."""
-    with open_page(browser, judged.results / "report.html", viewport=WIDE) as page:
+    files = judged.train.as_uri()
+    path = judged.results / "report.html"
+    with open_page(browser, path, files, viewport=WIDE) as page:
         yield page
 
 
@@ -715,10 +675,9 @@ def test_fold_announces_only_what_it_holds(prepared, text):
 def test_a_click_on_a_matrix_shows_the_pictures_of_the_cell(opened):
     opened.locator(".matrix a").first.click()
 
-    shown = opened.locator(".kind:visible li i")
-    styles = "all => all.map(one => getComputedStyle(one).backgroundImage)"
-    images = shown.evaluate_all(styles)
-    assert [image[:9] for image in images] == ['url("data'] * 6
+    shown = opened.locator(".kind:visible li img:visible")
+    widths = shown.evaluate_all("all => all.map(one => one.naturalWidth)")
+    assert widths == [16] * 6
 
 
 @pytest.mark.parametrize("screen", [WIDE, PHONE])
@@ -735,16 +694,22 @@ def test_the_answer_is_on_the_first_screen_of_a_phone(opened):
         assert box["y"] + box["height"] < PHONE["height"]
 
 
-def test_a_click_enlarges_a_picture_to_the_window_and_another_one_puts_it_back(opened):
+def test_a_click_shows_the_file_itself_and_another_one_puts_it_back(opened, judged):
+    """A picture is not blown up beyond its pixels, and without its file what stands in the page is shown."""
     picture = opened.locator(".gallery summary:visible").first
     size = "one => [one.offsetWidth, one.offsetHeight]"
     small = picture.evaluate(size)
 
     picture.click()
-    large = picture.evaluate(size)
+    whole = picture.locator(".whole")
+    has_loaded = "image => image.complete && image.naturalWidth"
+    opened.wait_for_function(has_loaded, arg=whole.element_handle())
+    source = whole.evaluate("image => decodeURI(image.src)")
+    shown = whole.evaluate("image => getComputedStyle(image).objectFit")
     picture.click()
 
-    assert large == list(WIDE.values())
+    assert source.startswith(judged.train.as_uri())
+    assert shown == "scale-down"
     assert picture.evaluate(size) == small
 
 
@@ -753,7 +718,7 @@ def test_classes_stay_in_sight_where_a_matrix_is_scrolled(opened):
     matrix = opened.locator(".scroll:has(.matrix)")
     matrix.evaluate("box => box.scrollTo(500, 0)")
 
-    name = matrix.locator("tbody th").first.bounding_box()
+    name = matrix.locator("th[scope=row]").first.bounding_box()
 
     assert matrix.evaluate("box => box.scrollLeft") > 0
     assert name["x"] >= matrix.bounding_box()["x"]

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import simulations
-from test_answers import gather
+from test_predictions import gather
 
 from lib.evaluation import label_tests, verdict
 from lib.evaluation.display import open_template, show_part

@@ -1,7 +1,7 @@
-"""The answers of all models to the same validation pictures, gathered once."""
+"""The answers of all models to the same validation pictures, gathered once, and their mistakes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from itertools import compress
 from pathlib import Path
@@ -16,6 +16,9 @@ from lib.evaluation.intervals import Pair
 from lib.evaluation.metrics import Score
 from lib.evaluation.parents import order_classes
 from lib.models.record import Record, update_record
+from lib.models.temperature import apply_temperature
+
+SURE = (0.8, 0.9, 0.95)  # probabilities from which answers are counted
 
 
 @dataclass(eq=False)
@@ -61,6 +64,25 @@ class Predictions:
         model = self.labels.index(label)
         order = np.argsort(-self.confidence[model], kind="stable")
         return order[~self.correct[model, order]]
+
+    def sort_mistakes(self, label: str) -> dict[tuple[str, str], list[str]]:
+        """Sort a model's mistakes: a class and what it is taken for, to files.
+
+        The most frequent kind comes first, and of each the files that the model was surest of.
+        """
+        said = self.class_names[self.y_pred[self.labels.index(label)]]
+        wrong = self.list_mistakes(label)
+        files = pd.Series(self.files[wrong])
+        kinds = files.groupby([self.truth[wrong], said[wrong]]).agg(list)
+        counts = kinds.str.len().sort_values(ascending=False, kind="stable")
+        return kinds[counts.index].to_dict()
+
+    def count_answers(self, label: str) -> pd.DataFrame:
+        """Count a model's answers, the confusion matrix: a row for each class, a column for each answer."""
+        said = self.class_names[self.y_pred[self.labels.index(label)]]
+        counts = pd.crosstab(self.truth, said)
+        order = self.by_parent
+        return counts.reindex(index=order, columns=order, fill_value=0)
 
     @cached_property
     def first_runs(self) -> "Predictions":
@@ -138,6 +160,20 @@ class Predictions:
         order = table[labels].mean(axis=1).argsort(kind="stable")
         return table.iloc[order].reset_index(drop=True)
 
+    def count_sure(self, label: str) -> list[tuple[float, int, int]]:
+        """Count the answers of a model that are given from some probabilities on, and those that are right.
+
+        Probabilities are scaled by the temperature of its score, as they are handed over.
+        """
+        k = self.labels.index(label)
+        scaled = apply_temperature(self.y_prob[k], self.scores[label].temperature)
+        rows = []
+        for limit in SURE:
+            is_sure = scaled.max(axis=1) >= limit
+            right = self.correct[k] & is_sure
+            rows.append((limit, int(is_sure.sum()), int(right.sum())))
+        return rows
+
     def list_suspects(self) -> pd.DataFrame:
         """List the pictures that no first run recognises, the label least probable first.
 
@@ -154,6 +190,30 @@ class Predictions:
         table["label_probability"] = np.mean(of_truth, axis=0)
         is_missed = ~first.correct.any(axis=0) & (len(first.labels) > 1)
         return table[is_missed].sort_values("label_probability", kind="stable")
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """The two classes that are taken for one another most often."""
+
+    classes: list[str]
+    pictures: int  # of both that are taken for the other one
+    mistakes: int  # of all classes
+
+
+def find_confused(matrix: pd.DataFrame) -> Confusion | None:
+    """Find the two classes between which most mistakes are; None where others have as many, or one.
+
+    `matrix` is that of `Predictions.count_answers`.
+    """
+    counts = matrix.to_numpy()
+    between = np.triu(counts + counts.T, k=1)
+    ordered = np.sort(np.append(between, [1, 1]))
+    if ordered[-1] == ordered[-2]:
+        return None
+    pair = np.unravel_index(between.argmax(), between.shape)
+    names = [str(matrix.index[number]) for number in pair]
+    return Confusion(names, int(ordered[-1]), int(between.sum()))
 
 
 def save_scores(ws: Workspace, predictions: Predictions) -> None:
@@ -191,8 +251,11 @@ def read_scores(ws: Workspace) -> dict[str, Score]:
 def restore(kind: type, facts: dict, path: Path) -> object:
     """Make a dataclass of what 08 has written; a ValueError where an earlier version of it has."""
     try:
-        return kind(**facts)
-    except TypeError:
+        values = dict(facts)
+        for each in filter(lambda each: is_dataclass(each.type), fields(kind)):
+            values[each.name] = each.type(**facts[each.name])
+        return kind(**values)
+    except (KeyError, TypeError):
         raise ValueError(
             f"{path} is of an earlier version of the project: run 08_evaluation again."
         )

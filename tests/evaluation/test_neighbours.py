@@ -10,7 +10,7 @@ from IPython.display import display
 from sklearn.metrics import cohen_kappa_score
 
 from lib.data import labels
-from lib.evaluation import audit
+from lib.evaluation import neighbours
 from lib.evaluation.metrics import share_interval
 from lib.evaluation.wording import format_bounds
 
@@ -25,7 +25,7 @@ def drawn():
     centres = 2 * rng.gamma(1, 1, (4, 64))
     features += centres[np.arange(200) % 4]
     near = features[:20] * rng.uniform(0.85, 1.15, (20, 64))
-    rows = audit.scale_features(np.concatenate([features, near]))
+    rows = neighbours.scale_features(np.concatenate([features, near]))
     colours = rng.integers(0, 256, (200, 1, 1, 3))
     shade = np.linspace(0.5, 1, 256).reshape(16, 16, 1)
     thumbnails = (colours * shade).astype(np.uint8)
@@ -36,7 +36,7 @@ def drawn():
 
 def find_copies(rows, thumbnails, groups=EVERY):
     """Find copies with the closeness of 07; no pictures are known to belong together."""
-    return audit.find_copies(rows, groups[: len(rows)], thumbnails, 0.66)
+    return neighbours.find_copies(rows, groups[: len(rows)], thumbnails, 0.66)
 
 
 def test_all_copies_are_found_and_no_others(drawn):
@@ -78,14 +78,14 @@ def test_a_group_takes_no_place_among_the_nearest_of_its_pictures(drawn):
     rows[:20] = rows[0]
     groups = np.maximum(EVERY - 19, 0)
 
-    nearest, _ = audit.find_nearest(rows, groups, EVERY, EVERY[:20])
+    nearest, _ = neighbours.find_nearest(rows, groups, EVERY, EVERY[:20])
 
     assert nearest.min() >= 20
 
 
 def test_of_few_pictures_beside_a_group_not_every_one_is_a_copy():
     features = np.random.default_rng(0).gamma(1, 1, (12, 64))
-    rows = audit.scale_features(features)
+    rows = neighbours.scale_features(features)
     # The first eight belong together.
     groups = np.maximum(np.arange(12) - 7, 0)
     thumbnails = np.zeros((12, 16, 16, 3), np.uint8)

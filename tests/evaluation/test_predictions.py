@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.evaluation.answers import Predictions, read_scores, save_scores
+from lib.evaluation.predictions import Predictions, read_scores, save_scores
 from lib.models.record import Record, update_record
 
 SCRATCH = "from scratch"
