@@ -55,8 +55,8 @@ def find_parent(names: list, parents: dict) -> str:
 def order_classes(class_names: Sequence[str], parents: dict) -> list[str]:
     """Order classes by name, those of one parent beside one another, before parents below it."""
 
-    def rank(name: str) -> list[tuple[bool, str]]:
+    def line_up(name: str) -> list[tuple[bool, str]]:
         above = [(True, parent) for parent in list_parents(name, parents)]
         return [*above, (False, name)]
 
-    return sorted(class_names, key=rank)
+    return sorted(class_names, key=line_up)

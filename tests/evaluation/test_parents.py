@@ -70,7 +70,7 @@ def test_classes_of_one_parent_stand_beside_one_another():
 
     ordered = parents.order_classes(names, far)
 
-    assert ordered == ["bird", "ant", "frog", "snail", "spider"]
+    assert ordered == ["spider", "snail", "ant", "frog", "bird"]
     assert parents.order_classes(names, {}) == names
 
 
