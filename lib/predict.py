@@ -21,7 +21,8 @@ from lib.base.machine import stderr_to
 from lib.base.storage import require_room
 from lib.base.workspace import write_table
 from lib.data import sorting
-from lib.data.labels import list_files, list_groups, read_column
+from lib.data.label_files import read_columns
+from lib.data.labels import list_files, list_groups
 from lib.evaluation import conformal, group_answers, strangers
 from lib.evaluation.wording import format_right
 from lib.models.record import read_record
@@ -169,9 +170,10 @@ def _answer(options, record, files):
     from lib.models import classify, saved
     from lib.models.parts import has_backbone
 
-    groups = list_groups(options.group_by, files) if options.group_by else []
+    folders = [Path(), *filter(Path.is_dir, map(Path, options.pictures))]
+    groups = list_groups(options.group_by, files, folders) if options.group_by else []
     if options.labels:
-        truth = read_column(options.labels, "label", files)
+        truth = read_columns(options.labels, ["label"], files, folders).label
     model, _ = saved.open_model(options.model)
     if record.thresholds:
         return classify.list_labels(model, record, files, options.probabilities)

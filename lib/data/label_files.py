@@ -1,76 +1,51 @@
-"""Files of labels, as people write them: read, matched with the pictures that are there, and applied."""
+"""Files of labels, as people write them: read, matched with the files that are there, and applied."""
 
-from collections.abc import Iterable, Sequence
+import codecs
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from lib.base.escapes import read_cell
-from lib.base.paths_file import find_part
+from lib.base.paths_file import check_exists, find_part
 from lib.data.findings import find
-from lib.data.names import clean, match_files
+from lib.data.names import NOTHING, clean, match_files
 from lib.data.pictures import PictureError, hash_content, read_file
 
-# Our names of columns, and the words for each, of which the first that is there counts.
-HEADERS = {
-    "file": "file filename file_name image path",
-    "label": "label class",
-    "labels": "labels",
-    "part": "part split",
-    "group": "group",
-    "digest": "digest",
-}
 COLUMNS = ["file", "label", "part", "group"]
-NO_GROUP = "na n/a nan none null -1".split()
+# Other words for our names of columns, of which the first that is there counts.
+FILE_WORDS = "file filename file_name image path".split()
+OTHER_WORDS = dict.fromkeys(FILE_WORDS, "file") | {"class": "label", "split": "part"}
+# Columns whose capitals mean nothing.
+USUAL = [*COLUMNS, *OTHER_WORDS, "labels", "digest", "parent"]
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_labels(path: Path, needed: Sequence[str] = ("file", "label")) -> pd.DataFrame:
-    """Read a CSV file of labels, divided by commas, semicolons or tabs: all columns with a name, as text.
+    """Read a CSV file, divided by commas, semicolons or tabs: all columns with a name, as text.
 
-    The usual columns have our names, see HEADERS. Capitals there mean nothing, nor do rows without the
-    first that is `needed` and groups called NA, nan, none, null or -1. Groups that differ in capitals,
-    or as 1 and 1.0, are one. Other cells than names of files are written as they look, see `names.clean`.
+    Rows without the first column that is `needed` are left out. Cells are written as they look, see
+    `names.clean`, but for names of files. Groups that differ in capitals are one, and those called NA,
+    nan, none, null or -1 are none.
 
     Returns:
         A row for each file, with the line of the CSV file as index.
 
     Raises:
-        ValueError: It is no CSV file, or has not the columns `needed`.
+        ValueError: It is no CSV file, or its first line has not the columns `needed`.
     """
-    cells = _parse(path).map(str.strip).map(read_cell)
-    names = cells.iloc[0].map(clean)
-    words = names.str.casefold()
-    for name, meant in HEADERS.items():
-        for word in meant.split():
-            is_meant = words == word
-            if is_meant.any():
-                names[is_meant] = name
-                break
-    given = names[names != ""]
-    if given.duplicated().any() or not set(needed).issubset(given):
-        words = [HEADERS.get(name, name).replace(" ", " or ") for name in needed]
-        raise ValueError(
-            f"{path} needs columns {', '.join(words)}, each once: {', '.join(names)}"
-        )
-    rows = cells[1:][given.index].rename(columns=given)
-    rows = rows[rows[needed[0]] != ""]
-    rows = rows.map(clean).assign(**rows.filter(["file"]))
-    if "group" in rows:
-        groups = rows.group.str.casefold()
-        groups = groups.str.replace(r"^(\d+)\.0$", r"\1", regex=True)
-        rows = rows.assign(group=groups.mask(groups.isin(NO_GROUP), ""))
-    return rows
-
-
-def _parse(path):
-    """Return the cells of a CSV file, its header among them; the index counts its lines from 1."""
+    text = _read_text(path)
+    first, _, _ = text.partition("\n")
+    separator = max(SEPARATORS, key=first.count)
+    # Excel writes such a line above the header.
+    skipped = int(first.startswith("sep="))
     try:
-        with path.open(encoding="utf-8-sig") as file:
-            first = file.readline()
         cells = pd.read_csv(
-            path,
-            sep=max(",;\t", key=first.count),
-            encoding="utf-8-sig",
+            io.StringIO(text),
+            sep=separator,
+            skiprows=skipped,
             # Without a header a row that is longer than the first is an error, and not shifted.
             header=None,
             dtype=str,
@@ -78,29 +53,146 @@ def _parse(path):
             skipinitialspace=True,
             skip_blank_lines=False,
         )
+        rows = _name_columns(cells.map(str.strip).map(read_cell), needed)
     except ValueError as error:
         raise ValueError(
-            f"{path}: {error}. Save it as CSV in UTF-8, with names that hold a comma in double quotes."
+            f"{path}: {error}. The first line must be the header: {','.join(needed)}, each once, and "
+            f"names that hold a {SEPARATORS[separator]} stand in double quotes."
         ) from error
-    return cells.set_axis(cells.index + 1)
+    rows = rows.set_axis(rows.index + skipped + 1)
+    rows = rows[rows[needed[0]] != ""]
+    if "group" in rows:
+        groups = rows.group.str.casefold()
+        rows = rows.assign(group=groups.mask(groups.isin([*NOTHING, "-1"]), ""))
+    return rows
+
+
+def _read_text(path):
+    """Return the text of a file in UTF-8, or in UTF-16 that begins so."""
+    data = path.read_bytes()
+    encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: {error}. Save it as CSV in UTF-8.") from error
+
+
+def _name_columns(cells, needed):
+    """Return cells below the first row, which is their header, under our names of columns."""
+    names = cells.iloc[0].map(clean)
+    small = names.str.casefold()
+    rows = cells[1:].set_axis(names.mask(small.isin(USUAL), small), axis=1)
+    rows = rows.filter(regex=".")
+    for word, name in OTHER_WORDS.items():
+        if name not in rows:
+            rows = rows.rename(columns={word: name})
+    if rows.columns.has_duplicates or not set(needed).issubset(rows):
+        raise ValueError(f"its columns are {', '.join(names)}")
+    return rows.map(clean).assign(**rows.filter(FILE_WORDS))
+
+
+def read_rows(
+    path: Path,
+    files: Sequence[str],
+    folders: Sequence[Path],
+    needed: Sequence[str] = ("file", "label"),
+) -> pd.DataFrame:
+    """Read a CSV file of labels, and find the file that each row means.
+
+    A note counts rows that mean no file.
+
+    Args:
+        files: Those that are there, relative to the first of `folders`.
+        folders: What names may be relative to, see `match_files`; the folder of the CSV file is, too.
+        needed: The columns that it must have.
+
+    Returns:
+        Rows as of `read_labels`, with a column problem: missing_file where a row means none of the
+        files, ambiguous where it fits several, else "". Then `file` is written as in `files`.
+
+    Raises:
+        ValueError: As `read_labels`; or no row means a file.
+    """
+    rows = _match_rows(path, files, folders, needed)
+    lost = rows.file[rows.problem != ""]
+    if len(lost):
+        said = (
+            f"{len(lost):,} of {len(rows):,} rows of {path} fit no file, or several: the first is "
+            f"{lost.iloc[0]}, a file there is called {next(iter(files))}"
+        )
+        if len(lost) == len(rows):
+            raise ValueError(f"{said}.")
+        print(f"Note: {said}.")
+    return rows
+
+
+def _match_rows(path, files, folders, needed):
+    """Return rows as of `read_rows`; of several columns for names of files that which fits most counts."""
+    rows = read_labels(path, needed)
+    names = rows.filter(FILE_WORDS)
+    asked = pd.unique(names.to_numpy().ravel())
+    meanings = match_files(asked, files, [*folders, path.parent])
+    meant = names.map(meanings.get)
+    is_found = meant.isin(list(files))
+    column = is_found.sum().idxmax()
+    if column != "file":
+        print(f"Note: {path.name}: names of files are those of its column {column}.")
+    problem = meant[column].replace("", "ambiguous").fillna("missing_file")
+    rows = rows.drop(columns=names.columns)
+    return rows.assign(
+        file=meant[column].where(is_found[column], names[column]),
+        problem=problem.mask(is_found[column], ""),
+    )
+
+
+def read_columns(
+    path: Path, columns: list[str], files: Sequence[str], folders: Sequence[Path]
+) -> pd.DataFrame:
+    """Return what columns of a CSV file, which must have the first, say of each file.
+
+    Args:
+        files: As of `read_rows`, and so are `folders`.
+
+    Returns:
+        The columns, with the files as index; missing where no row means a file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: As `read_rows` and `index_rows`.
+    """
+    check_exists(path, f"Name a CSV file of columns file and {columns[0]}.")
+    rows = read_rows(path, files, folders, ["file", columns[0]])
+    return index_rows(path, rows, ["file", *columns]).reindex(files)
+
+
+def index_rows(path: Path, rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Return what rows of `read_rows` say of files in some columns, of which file is the index.
+
+    Raises:
+        ValueError: Two rows say different things of one file; the error names file and line.
+    """
+    known = rows[rows.problem == ""].reindex(columns=columns, fill_value="")
+    known = known.drop_duplicates()
+    again = known.file[known.file.duplicated()]
+    refuse_cells(path, again, "new file: an earlier line says something else of it")
+    return known.set_index("file")
 
 
 def read_corrections(
-    path: Path | None, files: Iterable[str], folder: Path
+    path: Path | None, files: Sequence[str], folder: Path
 ) -> pd.DataFrame:
     """Read the labels that a person has corrected; there are none where `path` is None.
 
     Returns:
-        Columns file, label ("" for a file that is left out), digest ("" where none is given), and
-        holds, bool: whether the file has the content of that digest, or none is given. A name that
-        means one of `files`, which are relative to `folder`, is written as there.
+        Columns file and problem, as of `read_rows`, though all may fit no file; label ("" for a file
+        that is left out), digest ("" where none is given), and holds, bool: whether the file has the
+        content of that digest, or none is given.
     """
+    columns = ["file", "label", "digest", "problem"]
     if path is None:
-        return pd.DataFrame(columns=["file", "label", "digest", "holds"])
-    given = read_labels(path)
-    found = match_files(given.file, files, folder)
-    rows = given.reindex(columns=["file", "label", "digest"], fill_value="")
-    rows["file"] = [found[name] or name for name in rows.file]
+        return pd.DataFrame(columns=[*columns, "holds"])
+    rows = _match_rows(path, files, [folder], ["file", "label"])
+    rows = rows.reindex(columns=columns, fill_value="")
     rows["holds"] = [_holds(folder / row.file, row.digest) for row in rows.itertuples()]
     return rows.astype({"holds": bool})
 
@@ -114,62 +206,40 @@ def _holds(path, digest):
 
 
 def apply_rows(
-    listed: pd.DataFrame,
-    path: Path,
-    rows: pd.DataFrame,
-    folder: Path,
+    listed: pd.DataFrame, path: Path, rows: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give files what rows of a file of labels say of them; an empty part or group says nothing.
 
     Args:
-        listed: Columns file, relative to `folder`, label, part and group.
+        listed: Columns file, label, part and group.
         path: The CSV file that the rows were read from, for errors.
-        rows: As of `read_labels`.
+        rows: As of `read_rows`.
 
     Returns:
         The files; where one of them is for validation, those without a part are for training, else all
             are without a part.
-        The findings: of rows that mean no file, missing_file, or ambiguous where several fit; of files
-            for a test, test_part.
+        The findings: of rows that mean no file, their problem; of files for a test, test_part.
 
     Raises:
         ValueError: Two rows say different things of one file, or a part is not known; the error names
             file and line.
     """
-    matched, lost = _match_rows(rows, listed.file, folder)
-    said = _check_rows(path, matched)
-    later = said.index[said.part.isin(["test", "prediction"])]
-    return _update(listed, said), pd.concat([lost, find(later, "test_part")])
-
-
-def _match_rows(rows, files, folder):
-    """Return the rows that mean one of the files, which is named as there, and findings of the others."""
-    meant = rows.file.map(match_files(rows.file, files, folder))
-    is_lost = ~meant.isin(files)
-    problem = meant[is_lost].replace("", "ambiguous").fillna("missing_file")
-    lost = find(rows.file[is_lost], problem)
-    return rows.assign(file=meant)[~is_lost], lost
-
-
-def _check_rows(path, rows):
-    """Return what rows say of each file, with parts as we call them; refuse what contradicts itself."""
-    said = rows.reindex(columns=COLUMNS, fill_value="").drop_duplicates()
-    again = said.file[said.file.duplicated()]
-    refuse_cells(path, again, "new file: an earlier line says something else of it")
-    parts = said.part.map(find_part)
-    unknown = said.part[(parts == "") & (said.part != "")]
+    rows = rows.reindex(columns=[*COLUMNS, "problem"], fill_value="")
+    parts = rows.part.map(find_part)
+    unknown = rows.part[(parts == "") & (rows.part != "")]
     refuse_cells(path, unknown, "part: train, validation or test")
-    return said.assign(part=parts).set_index("file")
-
-
-def _update(listed, said):
-    """Return the files with what is said of them; an empty part or group says nothing."""
-    is_silent = (said == "") & (said.columns != "label")
+    said = index_rows(path, rows.assign(part=parts), COLUMNS)
+    later = said.index[said.part.isin(["test", "prediction"])]
+    lost = rows[rows.problem != ""]
+    findings = [find(lost.file, lost.problem), find(later, "test_part")]
+    is_missing = (said == "") & (said.columns != "label")
     updated = listed.set_index("file")
-    updated.update(said.mask(is_silent))
-    has_parts = (updated.part == "validation").any()
-    updated["part"] = updated.part.replace("", "train") if has_parts else ""
-    return updated.reset_index()
+    updated.update(said.mask(is_missing))
+    if (updated.part == "validation").any():
+        parts = updated.part.replace("", "train")
+    else:
+        parts = ""
+    return updated.assign(part=parts).reset_index(), pd.concat(findings)
 
 
 def refuse_cells(path: Path, cells: pd.Series, kind: str) -> None:

@@ -1,6 +1,7 @@
 """Lists of pictures with their labels, of folders and of CSV files: those to learn from, and new ones."""
 
 import os
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -9,9 +10,9 @@ from lib.base.escapes import list_some
 from lib.base.paths_file import check_exists
 from lib.base.workspace import Workspace
 from lib.data.findings import find, leave_out
-from lib.data.label_files import apply_rows, read_corrections, read_labels
+from lib.data.label_files import apply_rows, read_columns, read_corrections, read_rows
 from lib.data.listing import NO_PICTURE, walk
-from lib.data.names import clean, match_files
+from lib.data.names import NOTHING, clean, find_alike
 from lib.data.series import group_files
 
 
@@ -54,13 +55,14 @@ def list_pictures(
     listed, odd = _list_files(ws, train, validation)
     findings = [odd]
     if ws.train_labels:
-        rows = read_labels(ws.train_labels)
-        listed, told = apply_rows(listed, ws.train_labels, rows, train)
+        rows = read_rows(ws.train_labels, listed.file, [train])
+        listed, told = apply_rows(listed, ws.train_labels, rows)
         findings.append(told)
     listed = group_files(listed, odd, group_by)
     if ws.corrections:
         listed, corrected = _correct_labels(listed, ws.corrections, train)
         findings.append(corrected)
+    _note_names(listed)
     findings.append(find(listed.file[listed.label == ""], "no_label"))
     listed = listed.sort_values("file", ignore_index=True)
     return listed, pd.concat(findings, ignore_index=True)
@@ -86,9 +88,15 @@ def rebase(rows: pd.DataFrame, folder: Path, base: Path) -> pd.DataFrame:
 def _correct_labels(listed, path, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
     given = read_corrections(path, listed.file, folder)
-    after, lost = apply_rows(listed, path, given[given.holds], folder)
+    after, lost = apply_rows(listed, path, given[given.holds])
     changed = after[after.label != listed.label]
     moved = changed[changed.label != ""]
+    unknown = set(moved.label).difference(listed.label)
+    if unknown:
+        print(
+            f"Note: only {path.name} gives these classes: {list_some(unknown)}. Where you have renamed a "
+            "class, rename it there, too."
+        )
     found = [
         lost,
         find(given.file[~given.holds], "other_content", "kept"),
@@ -98,14 +106,41 @@ def _correct_labels(listed, path, folder):
     return after, pd.concat(found)
 
 
+def _note_names(listed):
+    """Note classes and groups whose names may be slips; nothing is merged."""
+    classes = set(listed.label)
+    nothing = {name for name in classes if name.casefold() in [*NOTHING, "?"]}
+    several = {name for name in classes if re.search("[|;]", name)}
+    for odd, said in (
+        (
+            find_alike(classes),
+            "classes differ only in capitals, zeros or .0, and stay apart",
+        ),
+        (find_alike(listed.group), "groups differ only in zeros or .0, and stay apart"),
+        (
+            nothing,
+            "these are taken for names of classes (a picture of no class has an empty cell)",
+        ),
+        (
+            several,
+            "these are taken for one class each (several for a picture stand in multi_labels)",
+        ),
+    ):
+        if odd:
+            print(f"Note: {said}: {list_some(odd)}.")
+
+
 def list_new_pictures(
     folder: Path, class_names: list[str], labels: Path | None = None
 ) -> pd.DataFrame:
-    """List pictures to try the models on: columns file (relative to `folder`) and label.
+    """List pictures to try the models on: columns file (relative to `folder`), label and group.
 
     The label is that of the labels file, a class or not, else the class folder a picture lies in, else
-    "". Notes name files that can't be pictures, rows that mean no file, and folders that are no class.
-    It is an error where there is no picture.
+    "". The group is that of the labels file, else "". Notes name files that can't be pictures, and
+    folders that are no class.
+
+    Raises:
+        ValueError: There is no picture; or as `read_columns`.
     """
     listed, odd = label_by_folder(folder)
     unusable = odd[odd.problem.isin(NO_PICTURE)]
@@ -114,15 +149,17 @@ def list_new_pictures(
         raise ValueError(f"{folder} holds no picture; name a folder of pictures.")
     strange = set(pictures.label).difference(class_names, [""])
     pictures = pictures.assign(label=pictures.label.replace(list(strange), ""))
+    passed = unusable[unusable.problem != "junk"]
     if labels:
-        rows = read_labels(labels)[["file", "label"]]
-        pictures, lost = apply_rows(pictures, labels, rows, folder)
-    else:
-        lost = find(sorted(strange) if class_names else [], "unknown_class")
-    passed = pd.concat([unusable[unusable.problem != "junk"], lost])
+        told = read_columns(labels, ["label", "group"], pictures.file, [folder])
+        pictures = pictures.set_index("file")
+        pictures.update(told)
+        pictures = pictures.reset_index()
+    elif class_names:
+        passed = pd.concat([passed, find(sorted(strange), "unknown_class")])
     for problem, files in passed.groupby("problem").file:
         print(f"Note: {problem}, {len(files):,}: {list_some(files)}.")
-    return pictures[["file", "label"]]
+    return pictures[["file", "label", "group"]]
 
 
 def list_files(places: list[str]) -> list[str]:
@@ -142,27 +179,18 @@ def list_files(places: list[str]) -> list[str]:
     return list({os.path.abspath(file): file for file in files}.values())
 
 
-def list_groups(how: str, files: list[str]) -> list[str]:
+def list_groups(how: str, files: list[str], folders: list[Path]) -> list[str]:
     """Return the group of each file: "folder", or as a CSV file of columns file and group says.
 
-    A row names a file as it was given, or by its name alone. A file without a group is its own.
+    A file without a group is its own. Files and folders are those of `read_rows`.
 
     Raises:
-        ValueError: the CSV file gives a file no group, or several.
+        ValueError: the CSV file has no row for a file.
     """
     if how == "folder":
         return [os.path.dirname(os.path.abspath(file)) for file in files]
-    known = read_column(Path(how), "group", files)
+    known = read_columns(Path(how), ["group"], files, folders).group
     lost = known.index[known.isna()]
     if len(lost):
         raise ValueError(f"{how} has to give one group to each of {list_some(lost)}.")
     return [group or os.path.abspath(file) for file, group in known.items()]
-
-
-def read_column(path: Path, column: str, files: list[str]) -> pd.Series:
-    """Return what a CSV file says of each file; missing where it says nothing, or contradicts itself."""
-    check_exists(path, f"Name a CSV file of columns file and {column}.")
-    rows = read_labels(path, ["file", column])
-    meant = rows.file.map(match_files(rows.file, files, Path()))
-    given = rows[column].groupby(meant)
-    return given.first()[given.nunique() == 1].reindex(files)

@@ -1,25 +1,26 @@
 """Several labels for each picture: the CSV file that tells them, in one of two forms."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from lib.base.workspace import Workspace
 from lib.data.findings import find
-from lib.data.label_files import apply_rows, read_labels, refuse_cells
+from lib.data.label_files import apply_rows, read_rows, refuse_cells
 from lib.data.labels import rebase
 from lib.data.listing import holds_pictures, walk
 from lib.data.series import group_files
 from lib.data.split import split
 
 # Columns that are no labels.
-NO_LABELS = "file part group is_valid is_train is_test fold set".split()
+NO_LABELS = "file problem part group is_valid is_train is_test fold set".split()
 YES = ("1", "1.0", "true")
 NO = ("0", "0.0", "false")
 
 
-def read_label_sets(path: Path) -> pd.DataFrame:
-    """Read which labels each file has: rows of `read_labels`, with a column label.
+def read_label_sets(path: Path, files: Sequence[str], folder: Path) -> pd.DataFrame:
+    """Read which labels each file has: rows of `read_rows`, with a column label.
 
     The file has a column `labels`, divided by | or ;, or one of 0 and 1 for each label. In `label` each
     of them ends in |, and | alone means none.
@@ -27,7 +28,7 @@ def read_label_sets(path: Path) -> pd.DataFrame:
     Raises:
         ValueError: The file has another form; the error names file and line.
     """
-    rows = read_labels(path, ["file"])
+    rows = read_rows(path, files, [folder], ["file"])
     if "labels" in rows:
         is_odd = rows.labels.str.contains(r"^\[|,")
         refuse_cells(
@@ -56,8 +57,8 @@ def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFr
     beside = ws.multi_labels.with_suffix("")
     folder = beside if holds_pictures(beside) else train
     listed, odd = walk(folder)
-    rows = read_label_sets(ws.multi_labels)
-    listed, told = apply_rows(listed, ws.multi_labels, rows, folder)
+    rows = read_label_sets(ws.multi_labels, listed.file, folder)
+    listed, told = apply_rows(listed, ws.multi_labels, rows)
     listed = group_files(listed, odd)
     odd = pd.concat([odd, told, find(listed.file[listed.label == ""], "no_label")])
     return rebase(listed, folder, train), rebase(odd, folder, train)

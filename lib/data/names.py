@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
+# How a class or group is called that is none.
+NOTHING = "na n/a nan none null".split()
 # A mask shows where things are in the picture beside it: x_mask.png beside x.png.
 MASK_WORD = "(?:masks?|seg|segmentation|labels?|groundtruth)"
 MASK_NAME = (
@@ -22,6 +24,13 @@ def clean(name: str) -> str:
     """Return a name as it looks: composed letters (NFC), no format characters, single blanks."""
     shown = "".join(c for c in name if unicodedata.category(c) != "Cf")
     return unicodedata.normalize("NFC", " ".join(shown.split()))
+
+
+def find_alike(names: Iterable[str]) -> list[str]:
+    """Return the names that differ from another one only in capitals, leading zeros or .0 at the end."""
+    names = pd.Series(sorted(set(names)), dtype=str)
+    plain = names.str.casefold().str.replace(r"^0+(?=\d)|(?<=\d)\.0$", "", regex=True)
+    return names[plain.duplicated(keep=False)].tolist()
 
 
 def remove_ending(file: str) -> str:
@@ -42,34 +51,51 @@ def is_mask(files: pd.Series) -> pd.Series:
 
 
 def match_files(
-    names: Iterable[str], files: Sequence[str], folder: Path
+    names: Iterable[str], files: Iterable[str], folders: Sequence[Path]
 ) -> dict[str, str | None]:
-    """Find the file that each name of a labels file means: "" where it fits several, None where none.
+    """Find the file that each name means: "" where it fits several, None where it fits none.
 
-    A name is the path from `folder` or from the folder above it, or, without folders, the name of a
-    file at any depth. It may lack the ending, but the file that is called exactly so goes first.
-    Letters compare in Unicode's composed form (NFC), as Macs write them differently. `files` are
-    relative to `folder`.
+    A name is a path from one of the folders, from the folder above one, or from the root; else, without
+    folders, the name of a file at any depth. Its ending may be missing, or in other capitals, but the
+    file that is called exactly so goes first. Names compare as they look, see `clean`.
+
+    Args:
+        files: Relative to the first of `folders`.
     """
-    paths = list(map(_clean_path, files))
-    above = [os.path.normpath(f"{folder.name}/{path}") for path in paths]
-    bare = list(map(os.path.basename, paths))
-    meanings = {}
-    # What comes later goes first.
-    for known in (bare, above, paths):
-        meanings |= _index(map(remove_ending, known), files)
-        meanings |= _index(known, files)
-    return {name: meanings.get(_clean_path(name)) for name in names}
+    exact = {}
+    rough = {}
+    for file in files:
+        path = _clean_path(folders[0] / file)
+        for key in (path, os.path.basename(path)):
+            _add(exact, key, file)
+            _add(rough, _lower_ending(key), file)
+            _add(rough, _lower_ending(remove_ending(key)), file)
+    places = [*folders, *(folder.parent for folder in folders)]
+    return {name: _find_meaning(name, places, exact, rough) for name in names}
 
 
-def _index(names, files):
-    """Return the file of each name, "" where several have it."""
-    index = {}
-    for name, file in zip(names, files):
-        index[name] = "" if name in index else file
-    return index
+def _add(index, key, file):
+    """Let a key mean a file, or "" where it means another one already."""
+    index[key] = file if index.get(key, file) == file else ""
 
 
-def _clean_path(name):
-    """Return a path as it looks, divided by single slashes."""
-    return os.path.normpath(clean(name).replace("\\", "/"))
+def _find_meaning(name, places, exact, rough):
+    """Return the file that a name means, as `match_files` does."""
+    name = clean(name).replace("\\", "/")
+    paths = {_clean_path(place / name) for place in places}
+    for keys in (paths, [os.path.normpath(name)]):
+        for index, write in ((exact, str), (rough, _lower_ending)):
+            found = {index.get(write(key)) for key in keys} - {None}
+            if found:
+                return found.pop() if len(found) == 1 else ""
+    return None
+
+
+def _lower_ending(name):
+    stem, ending = os.path.splitext(name)
+    return stem + ending.lower()
+
+
+def _clean_path(path):
+    """Return a whole path as it looks."""
+    return os.path.abspath(clean(str(path)).replace("\\", "/"))

@@ -9,6 +9,7 @@ import pytest
 from conftest import execute_lesson
 from drawing import draw_picture
 from PIL import ExifTags, Image
+from test_listing import touch
 
 from lib.base.workspace import read_table
 from lib.data import preparation, sources, split
@@ -215,13 +216,14 @@ def test_groups_by_folders_and_unknown_species_and_columns_are_noted(drawn, caps
         path.rename(folder / path.name)
     labels = drawn.train.parent / "test_labels.csv"
     labels.write_text("file,label,width\n1.jpg,Aves,8\n2.jpg,newt,8\n3.jpg,eel,8\n")
-    ws = replace(drawn, test_labels=labels)
+    touch(drawn.train.parent / "test", "1.jpg", "2.jpg", "3.jpg")
+    ws = replace(drawn, test=drawn.train.parent / "test", test_labels=labels)
 
     execute_lesson("01_data_prep", ws, IMAGE_SIZES=[48], GROUP_BY="folder")
 
     said = capsys.readouterr().out
     assert "makes 3 groups, of which 3 hold several classes" in said
-    assert "Note: 2 rows of test_labels name no class here" in said
+    assert "Note: 2 pictures of test are of no class here" in said
     assert ": eel, newt." in said
     assert "Note: columns of test_labels.csv that are not read: width." in said
 

@@ -1,10 +1,10 @@
-"""Labels, parts, groups and corrections as people write them, and the pictures that they mean."""
+"""Labels, parts, groups and corrections as people write them, beyond the examples of notebooks/README.md."""
 
 import pytest
 from test_listing import list_checked, list_files, touch, write_csv
 
-from lib.data.label_files import read_labels
-from lib.data.names import match_files
+from lib.data.label_files import read_columns, read_labels
+from lib.data.names import find_alike, match_files
 from lib.data.pictures import hash_content
 
 FILES = [f"{name}/{number}.jpg" for name in ("bird", "cat") for number in range(6)]
@@ -17,54 +17,54 @@ APART = "e\u0301"
 def correct(tmp_path):
     """Return a function: the text of a corrections file (and files beside FILES) to the list."""
 
-    def run(text, files=(), **options):
+    def run(text, files=(), encoding="utf-8", **options):
         touch(tmp_path / "train", *FILES, *files)
-        path = write_csv(tmp_path / "corrections.csv", text)
+        path = tmp_path / "corrections.csv"
+        path.write_text(text, encoding=encoding)
         return list_files(tmp_path / "train", corrections=path, **options)
 
     return run
 
 
-def write_rows(header, rows):
-    """Return the text of a CSV file; the files of the rows are 0.jpg, 1.jpg and so on."""
-    lines = [f"{number}.jpg,{row}" for number, row in enumerate(rows)]
-    return "\n".join([header, *lines, ""])
-
-
 @pytest.fixture
 def label(tmp_path):
-    """Return a function: the text of a labels file, and the pictures that there are, to the list.
+    """Return a function: the header and the rows of a labels file to the list of its files, 0.jpg and so on."""
 
-    Beside the files named there are so many more as `count` says: 0.jpg, 1.jpg and so on.
-    """
-
-    def run(text, *files, count=0):
-        touch(tmp_path / "train", *files)
-        for number in range(count):
+    def run(header, *rows):
+        lines = [header]
+        for number, row in enumerate(rows):
             touch(tmp_path / "train", f"{number}.jpg")
-        path = write_csv(tmp_path / "labels.csv", text)
+            lines.append(f"{number}.jpg,{row}")
+        path = write_csv(tmp_path / "labels.csv", "\n".join(lines))
         return list_files(tmp_path / "train", path).set_index("file")
 
     return run
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        '\ufeff"file";"label"\r\n"cat/0.jpg";"bird"\r\n"cat/1.jpg";""\r\n',
-        "file,label\ncat/0.jpg,bird\ncat/0.jpg,bird\n\n,\ncat\\1.jpg,\n./cat/1.jpg,",
-        "keep,label,note,file\nx,bird,why,cat/0.jpg\n,bird,again,cat/0.jpg\nx,,,cat/1.jpg\n",
-        " File \t LABEL\ncat/0.jpg\tbird\ncat/1.jpg\t\n",
-        "Image,class\ncat/0.jpg,bird\ncat/1.jpg,\n",
-        "path,label,filename,Label_id\n0,bird,cat/0.jpg,1\n1,,cat/1.jpg,2\n",
-    ],
-    ids="semicolons,twice,more columns,tabs,other words,two words".split(","),
-)
-def test_corrections_as_people_write_them_mean_the_same(correct, text):
-    assert list_checked(correct(text)) == [
+FORMS = {
+    "semicolons": '\ufeff"file";"label"\r\n"cat/0.jpg";"bird"\r\n"cat/1.jpg";""\r\n',
+    "twice": "file,label\ncat/0.jpg,bird\ncat/0.jpg,bird\n\n,\ncat\\1.jpg,\n./cat/1.jpg,",
+    "more columns": "keep,label,note,file\nx,bird,why,cat/0.jpg\n,bird,again,cat/0.jpg\nx,,,cat/1.jpg\n",
+    "tabs": " File \t LABEL\ncat/0.jpg\tbird\ncat/1.jpg\t\n",
+    "two words": "path,label,filename,Label_id\n0,bird,cat/0.jpg,1\n1,,cat/1.jpg,2\n",
+    "no names": "file,label,,\ncat/0.jpg, bird,,\ncat/1.jpg,\n",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_corrections_as_people_write_them_mean_the_same(form, correct):
+    assert list_checked(correct(FORMS[form])) == [
         ["cat/0.jpg", "corrected", "taken as bird"],
         ["cat/1.jpg", "left out by hand", "left out"],
     ]
+
+
+def test_unicode_text_of_excel_is_read(correct):
+    text = f"file\tlabel\r\ncat/0.jpg\t{COMPOSED}\r\n"
+
+    found = correct(text, encoding="utf-16")
+
+    assert list_checked(found) == [["cat/0.jpg", "corrected", f"taken as {COMPOSED}"]]
 
 
 def test_correction_of_another_content_is_passed_over_and_listed(correct):
@@ -81,28 +81,28 @@ def test_correction_of_another_content_is_passed_over_and_listed(correct):
     ]
 
 
+HEADER = "The first line must be the header: file,label"
 UNUSABLE = {
-    "name,class\ncat/0.jpg,bird\n": "file or .*, label or class, .*: name, label",
-    "File,file,label\ncat/0.jpg,cat/1.jpg,bird\n": ": file, file, label",
-    "file,label,Label\ncat/0.jpg,bird,cat\n": ": file, label, label",
+    "name,class\ncat/0.jpg,bird\n": f"name, class. {HEADER}",
+    "file,label,Label\ncat/0.jpg,bird,cat\n": f"file, label, Label. {HEADER}",
+    "My labels\nfile,label\ncat/0.jpg,bird\n": HEADER,
+    "# made, by hand\nfile,label\ncat/0.jpg,bird\n": f"# made, by hand. {HEADER}",
     "": "No columns",
-    "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*double quotes",
-    "file,label\ncat/0.jpg,bird\n\n./cat/0,\n": "line 4: 'cat/0.jpg' .*earlier line",
-}
+    "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*hold a comma stand in double quotes",
+    "file;label\na;b.jpg;bird\n": "line 2, .*hold a semicolon stand in double quotes",
+    "sep=;\nfile;label\ncat/0.jpg;bird\n\n./cat/0;\n": "line 5: 'cat/0.jpg' .*earlier line",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("text", UNUSABLE)
 def test_file_that_cannot_be_used_is_named_with_its_line(correct, text):
     with pytest.raises(ValueError, match=f"(?s)corrections.csv.*{UNUSABLE[text]}"):
-        correct(text, ["bird/7.jpg"])
+        correct(text)
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "UTF-16"])
-def test_table_in_another_encoding_is_an_error_that_says_which_is_needed(
-    tmp_path, encoding
-):
+def test_table_in_another_encoding_is_an_error_that_says_which_is_needed(tmp_path):
     path = tmp_path / "labels.csv"
-    path.write_text(f"file,label\ncat/0.jpg,{COMPOSED}\n", encoding=encoding)
+    path.write_text(f"file,label\ncat/0.jpg,{COMPOSED}\n", encoding="cp1252")
     with pytest.raises(ValueError, match=f"{path}: .*UTF-8"):
         read_labels(path)
 
@@ -116,13 +116,13 @@ def test_letters_of_another_unicode_form_name_the_same_file_and_class(correct):
     assert found["cat/0.jpg"] == COMPOSED
 
 
-def test_labels_that_look_equal_are_one_label(label):
-    cells = ["wild cat", "wild\u200b cat", "wild  cat", "wi\u00adld\u200e cat"]
-    cells.append('"wild\ncat"')
+def test_labels_and_groups_that_look_equal_are_one(label):
+    names = ["wild cat", "wild\u200b cat", "wild  cat", "wi\u00adld\u00a0cat"]
+    names.append('"wild\ncat"')
 
-    listed = label(write_rows("file,label", cells), count=5)
+    listed = label("file,label,group", *(f"{name},{name}" for name in names))
 
-    assert set(listed.label) == {"wild cat"}
+    assert set(listed.label) == set(listed.group) == {"wild cat"}
 
 
 def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(
@@ -140,55 +140,24 @@ def test_corrections_go_before_a_labels_file_and_may_label_what_it_lacks(
     ]
 
 
-def test_corrected_file_that_is_gone_or_unclear_is_listed(correct):
-    listed = correct("file,label\ncat/7.jpg,bird\ncat/0.jpg,bird\n1,cat\n")
+@pytest.mark.parametrize("rest", ["", "cat/0.jpg,bird\n"])
+def test_corrected_file_that_is_gone_or_unclear_is_listed(rest, correct):
+    listed = correct(f"file,label\ncat/7.jpg,bird\n1,cat\n{rest}")
 
-    assert list_checked(listed) == [
+    lost = listed[listed.problem.isin(["missing_file", "ambiguous"])]
+    assert list_checked(lost) == [
         ["1", "ambiguous", "left out"],
-        ["cat/0.jpg", "corrected", "taken as bird"],
         ["cat/7.jpg", "missing_file", "left out"],
     ]
 
 
-def test_labels_file_gives_labels_parts_and_groups(label):
-    rows = "1.jpg,cat,train,tom\n2,dog,val,rex\n3.jpg,NA,training,\n"
-
-    listed = label("file,label,part,group\n" + rows, "1.jpg", "2.jpg", "sub/3.jpg")
-
-    assert listed[["label", "part", "group"]].T.to_dict("list") == {
-        "1.jpg": ["cat", "train", "tom"],
-        "2.jpg": ["dog", "validation", "rex"],
-        "sub/3.jpg": ["NA", "train", ""],
-    }
-
-
-def test_files_and_rows_that_do_not_fit_have_a_reason(label):
-    rows = "1.jpg,cat,\n2.jpg,,\n3.jpg,cat,TEST\ngone.jpg,cat,\ntwice.jpg,cat,\n"
-    files = "1.jpg 2.jpg 3.jpg 4.jpg a/twice.jpg b/twice.jpg".split()
-
-    listed = label("file,label,part\n" + rows, *files)
-
-    assert listed.problem.to_dict() == {
-        "1.jpg": "",
-        "2.jpg": "no_label",
-        "3.jpg": "test_part",
-        "4.jpg": "no_label",
-        "a/twice.jpg": "no_label",
-        "b/twice.jpg": "no_label",
-        "gone.jpg": "missing_file",
-        "twice.jpg": "ambiguous",
-    }
-
-
 def test_part_that_is_none_is_named_with_its_line(label):
     with pytest.raises(ValueError, match="labels.csv, line 2: 'tset'"):
-        label("file,label,part\n1.jpg,cat,tset\n", "1.jpg")
+        label("file,label,part", "cat,tset")
 
 
 def test_parts_without_any_for_validation_are_none(label):
-    rows = ["cat,train", "dog,test", "dog,train"]
-
-    listed = label(write_rows("file,label,part", rows), count=3)
+    listed = label("file,label,part", "cat,train", "dog,test", "dog,train")
 
     assert set(listed.part) == {""}
     assert listed.problem["1.jpg"] == "test_part"
@@ -211,22 +180,20 @@ def test_labels_and_groups_reach_the_validation_folder(tmp_path):
     ]
 
 
-def test_groups_that_look_equal_are_one(label):
-    names = ["P 0", "P\u00a00", "p  0", "P\u200b 0", APART, COMPOSED, "1", "1.0"]
-    rows = ["cat," + name for name in names]
-
-    listed = label(write_rows("file,label,group", rows), count=8)
-
-    assert list(listed.group) == ["p 0"] * 4 + [COMPOSED] * 2 + ["1"] * 2
-
-
 # What lies in train, and what each name means: "" where it fits several.
-NAMED = """a/1.png a.b.jpg c.png c.jpg img.png sub/0.jpg b/twin.jpg d/twin.jpg p0.jpg p0.jpg.jpg
-../val/0.jpg ../val/v.png"""
+NAMED = """a/1.png a.b.jpg c.png c.jpg d.JPG d.jpg img.png sub/0.jpg b/twin.jpg d/twin.jpg p0.jpg
+p0.jpg.jpg ../val/0.jpg ../val/v.png"""
 MEANINGS = {
     "a/1": "a/1.png",
+    "a/1.PNG": "a/1.png",
     "train\\a\\1": "a/1.png",
     ".//a//1.png": "a/1.png",
+    "../train/a/1.png": "a/1.png",
+    "ROOT/train/a/1.png": "a/1.png",
+    "more/lists/../../train/a/1.png": "a/1.png",
+    "../../train/a/1.png": "a/1.png",
+    "d.JPG": "d.JPG",
+    "d.Jpg": "",
     "a.b": "a.b.jpg",
     "0": "",
     "0.jpg": "",
@@ -237,6 +204,7 @@ MEANINGS = {
     "v": "../val/v.png",
     "c": "",
     "twin.jpg": "",
+    "A/1.png": None,
     "test/0.jpg": None,
     "data/train/a/1.png": None,
     "/train/a/1.png": None,
@@ -246,20 +214,24 @@ MEANINGS = {
 
 
 @pytest.mark.parametrize("name", MEANINGS)
-def test_name_is_a_path_from_train_or_a_bare_name_that_one_file_has(tmp_path, name):
-    found = match_files([name], NAMED.split(), tmp_path / "train")
-    assert found.get(name) == MEANINGS[name]
+def test_name_is_a_path_from_a_folder_or_a_bare_name_that_one_file_has(tmp_path, name):
+    asked = name.replace("ROOT", str(tmp_path))
+    folders = [tmp_path / "train", tmp_path / "more/lists"]
+    assert match_files([asked], NAMED.split(), folders)[asked] == MEANINGS[name]
 
 
-def test_group_cells_that_say_nothing_are_no_groups(label):
-    cells = ["NA", "nan", "-1", "None", "null", "n/a", "rex"]
-    rows = ["cat," + cell for cell in cells]
+def test_names_are_relative_to_each_folder_that_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    files = ["one/0.jpg", "two/1.jpg", "two/2.jpg", "2.jpg"]
+    path = write_csv(tmp_path / "l.csv", "file,label\n0.jpg,a\n1.jpg,b\n2.jpg,c\n")
+    folders = [tmp_path, tmp_path / "one", tmp_path / "two"]
 
-    listed = label(write_rows("file,label,group", rows), count=7)
+    told = read_columns(path, ["label"], files, folders)
 
-    assert list(listed.group) == [""] * 6 + ["rex"]
+    # Two files are called 2.jpg from a folder.
+    assert told.label.dropna().to_dict() == {"one/0.jpg": "a", "two/1.jpg": "b"}
 
 
-def test_names_with_commas_stand_in_quotes(label):
-    text = 'file,label,,\n"a,b.jpg",cat,,\nc.jpg, "dog, old"\n'
-    assert list(label(text, "a,b.jpg", "c.jpg").label) == ["cat", "dog, old"]
+def test_names_that_differ_in_capitals_zeros_or_a_rest_alone_are_found():
+    names = "Cat cat 1 01 1.0 2 10 100 v2 bird birds".split()
+    assert find_alike(names) == ["01", "1", "1.0", "Cat", "cat"]

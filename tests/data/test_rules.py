@@ -171,6 +171,6 @@ def test_examples_come_out_as_the_readme_tells(given, comes_out, tmp_path, capsy
     assert all(says(printed, note) for note in notes)
 
 
-@pytest.mark.parametrize("section", ["Folders and archives"])
+@pytest.mark.parametrize("section", ["Folders and archives", "Labels in a file"])
 def test_sections_have_tables_of_rules(section):
     assert any(rule.id.startswith(f"{section}: ") for rule in read_rules())

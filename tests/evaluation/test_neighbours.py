@@ -9,7 +9,7 @@ from conftest import run_cells
 from IPython.display import display
 from sklearn.metrics import cohen_kappa_score
 
-from lib.data import labels
+from lib.data import label_files, sources
 from lib.evaluation import neighbours
 from lib.evaluation.metrics import share_interval
 from lib.evaluation.wording import format_bounds
@@ -93,7 +93,8 @@ def test_of_few_pictures_beside_a_group_not_every_one_is_a_copy():
     assert find_copies(rows, thumbnails, groups).empty
 
 
-def test_labels_of_two_people_are_compared_where_both_gave_one(tmp_path, capsys):
+def test_labels_of_two_people_are_compared_where_both_gave_one(ws, tmp_path, capsys):
+    (ws.train / "0.png").touch()
     files = [f"{number}.png" for number in range(50)]
     table = pd.DataFrame({"file": files, "label": "cat", "group": range(50)})
     table.loc[25:, "label"] = "dog"
@@ -102,8 +103,9 @@ def test_labels_of_two_people_are_compared_where_both_gave_one(tmp_path, capsys)
     second.to_csv(tmp_path / "second.csv", index=False)
     tools = [cohen_kappa_score, display, format_bounds, share_interval]
     names = {tool.__name__: tool for tool in tools}
-    names |= {"labels": labels, "Path": Path, "table": table}
-    names["SECOND_LABELS"] = str(tmp_path / "second.csv")
+    names |= {"label_files": label_files, "Path": Path, "table": table}
+    names |= {"ws": ws, "sources": sources}
+    names["SECOND_LABELS"] = tmp_path / "second.csv"
 
     run_cells("07_label_audit", ["two-code"], names)
 
