@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         holding = NAMES if options.as_before else {FIRST}.intersection(names)
         values = share_parameters(names, given, recall_parameters(ws, holding))
         ws.claim()
-        with runner.signals_raise(), storage.acquire_lock(ws.file(".lock"), timeout=0):
+        with runner.handle_stops(runner.raise_stop), storage.acquire_lock(ws.file(".lock"), timeout=0):
             run_chain(ws, values, options.anew)
         if unmount:
             storage.flush_drive(ws.results)

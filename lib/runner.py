@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterator
 from concurrent import futures
 from datetime import timedelta
 
@@ -30,6 +31,7 @@ BEYOND = NAMES[4:7]
 FIRST = NAMES[0]
 LAST = NAMES[-1]
 KERNEL_LOG = "kernel.log"  # of the results
+STOPS = (signal.SIGINT, signal.SIGTERM)
 # A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
 BAR = re.compile(
     r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells)"
@@ -68,21 +70,23 @@ def choose_notebooks(only: list[str], beyond: bool, ws: Workspace) -> list[str]:
 
 
 @contextlib.contextmanager
-def signals_raise():
-    """Make the first Ctrl-C or SIGTERM raise SystemExit, and pass over those after it."""
-    numbers = (signal.SIGINT, signal.SIGTERM)
-
-    def stop(number: int, frame: object):
-        for each in numbers:
-            signal.signal(each, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    before = {number: signal.signal(number, stop) for number in numbers}
+def handle_stops(handler: Callable) -> Iterator[None]:
+    """Let a function handle Ctrl-C and SIGTERM as long as the block of a `with` lasts."""
+    before = {number: signal.getsignal(number) for number in STOPS}
     try:
+        for number in STOPS:
+            signal.signal(number, handler)
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def raise_stop(number: int, frame: object) -> None:
+    """Raise SystemExit with the status of a signal, and pass over the signals after it."""
+    for each in STOPS:
+        signal.signal(each, signal.SIG_IGN)
+    raise SystemExit(128 + number)
 
 
 def _kill_kernels():
@@ -148,39 +152,53 @@ def run_notebooks(ws: Workspace, parameters: dict[str, dict]) -> None:
 def run_notebook(ws: Workspace, name: str, parameters: dict, line: Line) -> None:
     """Execute one notebook into the results folder, where it stays as far as it came.
 
+    An exception that a signal raises could leave a lock behind, and a wait without a limit might not
+    notice the signal. So it is noted, and asked for in steps.
+
     Raises:
         RuntimeError: a cell has failed, or the kernel died; it names cell and error.
+        SystemExit: a signal has stopped it; only a notebook that had ended stays.
     """
+    stops = []
     failure = None
-    executed = storage.atomic_write(ws.file("notebooks", f"{name}.ipynb"))
-    with executed as part, futures.ThreadPoolExecutor(1) as thread:
-        # A signal that comes while its thread starts would leave it behind.
-        thread.submit(int).result()
+    with (
+        handle_stops(lambda number, frame: stops.append(number)),
+        storage.atomic_write(ws.file("notebooks", f"{name}.ipynb")) as part,
+        futures.ThreadPoolExecutor(1) as thread,
+    ):
+        run = thread.submit(_execute, name, part, parameters, line)
+        while not futures.wait([run], timeout=0.1).done:
+            # It may be about to start.
+            if stops:
+                _kill_kernels()
         try:
-            # Outside the main thread nbclient leaves signals to `signals_raise`.
-            thread.submit(
-                papermill.execute_notebook,
-                str(NOTEBOOKS / f"{name}.ipynb"),
-                str(part),
-                parameters=parameters,
-                kernel_name="python3",
-                stdout_file=line,
-                stderr_file=line,
-                # In a notebook it is a widget.
-                progress_bar=not get_ipython() and {"file": line, **CELLS},
-                coalesce_streams=True,
-                # Every file is whole at the end, and TensorFlow takes its time to leave.
-                shutdown_kernel="immediate",
-            ).result()
+            run.result()
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
-        except DeadKernelError:
+        except Exception as error:
+            if stops:
+                raise SystemExit(128 + stops[0]) from error
+            if not isinstance(error, DeadKernelError):
+                raise
             failure = f"{name}: its kernel died; see {ws.results / KERNEL_LOG}"
-        finally:
-            # A stopped notebook ends with its kernel, which may be about to start.
-            end = thread.submit(int)
-            while not end.done():
-                _kill_kernels()
-                futures.wait([end], timeout=0.1)
+    if stops:
+        raise SystemExit(128 + stops[0])
     if failure:
         raise RuntimeError(failure)
+
+
+def _execute(name, part, parameters, line):
+    """Let papermill execute a notebook; outside the main thread nbclient leaves signals alone."""
+    papermill.execute_notebook(
+        str(NOTEBOOKS / f"{name}.ipynb"),
+        str(part),
+        parameters=parameters,
+        kernel_name="python3",
+        stdout_file=line,
+        stderr_file=line,
+        # In a notebook it is a widget.
+        progress_bar=not get_ipython() and {"file": line, **CELLS},
+        coalesce_streams=True,
+        # Every file is whole at the end, and TensorFlow takes its time to leave.
+        shutdown_kernel="immediate",
+    )

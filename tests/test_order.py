@@ -2,12 +2,14 @@
 
 import io
 import json
+import linecache
 import os
 import re
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from unittest import mock
 
@@ -170,25 +172,54 @@ def test_failing_notebook_is_named_with_cell_and_error_and_ends_the_chain(
     assert not (ws.results / "notebooks/08_evaluation.ipynb").exists()
 
 
-def test_stop_before_a_kernel_is_there_ends_the_notebook(stand_ins, ws, monkeypatch):
-    """As Ctrl-C and ■ may come in the second after its line has appeared."""
-    write_notebook(stand_ins / "02_baseline_cnn.ipynb", ["import time; time.sleep(20)"])
+def is_waiting(thread):
+    """Tell whether a thread waits for a lock."""
+    frame = sys._current_frames()[thread]
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+    return "acquire(" in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stop_that_does_not_wake_the_main_thread_ends_the_notebook(
+    start, stand_ins, ws, monkeypatch, capsys, number
+):
+    """As one does that comes between letting go of the GIL and waiting; no kernel is there yet."""
+    ended = ws.results / "ended"
+    sources = ["import time; time.sleep(60)", f"open({str(ended)!r}, 'w')"]
+    write_notebook(stand_ins / "01_data_prep.ipynb", sources)
     execute = papermill.execute_notebook
-    ends = []
 
     def interrupt(*arguments, **options):
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-        try:
-            execute(*arguments, **options)
-        except Exception as error:
-            ends.append(error)
+        while not is_waiting(threading.main_thread().ident):
+            pass
+        # Only the main thread handles it, and no system call of that is interrupted.
+        signal.pthread_kill(threading.get_ident(), number)
+        execute(*arguments, **options)
 
     monkeypatch.setattr(papermill, "execute_notebook", interrupt)
 
-    with pytest.raises(SystemExit, match="130"), runner.signals_raise():
-        runner.run_notebooks(ws, {"02_baseline_cnn": {}})
+    assert start() == 128 + number
 
-    assert len(ends) == 1
+    assert capsys.readouterr().err.count("stopped; the same command") == 1
+    assert not ended.exists()
+    written = {path.name for path in (ws.results / "notebooks").iterdir()}
+    assert written == set()
+
+
+def test_notebook_that_ends_as_the_stop_comes_keeps_what_it_was_executed_to(
+    start, stand_ins, ws, monkeypatch
+):
+    execute = papermill.execute_notebook
+
+    def interrupt(*arguments, **options):
+        execute(*arguments, **options)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(papermill, "execute_notebook", interrupt)
+
+    assert start() == 128 + signal.SIGINT
+
+    assert [path.stem for path in (ws.results / "notebooks").iterdir()] == FIRST[:1]
 
 
 def test_dead_kernel_is_told_with_a_log_of_this_chain_alone(
