@@ -7,9 +7,10 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 
-from lib import runner
-from lib.base import storage, work, workspace
+from lib import cluster, runner
+from lib.base import storage, workspace
 from lib.base.machine import stderr_to
 from lib.base.parameters import (
     ALLOWED,
@@ -22,6 +23,7 @@ from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace
 from lib.data import sources
 from lib.data.findings import check_folder
+from lib.models.networks import look_up
 from lib.runner import FIRST, NAMES
 
 PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
@@ -29,8 +31,7 @@ PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
 BUILT_HERE = NAMES[1:3]
 TRANSFER = NAMES[3]
 WITH_NETWORKS = {TRANSFER, "05_backbones", runner.LAST}
-# The arguments of `load_backbone`, and what 05 has of its own.
-NETWORK_PARAMETERS = "BACKBONE WEIGHTS IMAGE_SIZE BACKBONE_OPTIONS BACKBONES".split()
+NETWORKS = {"BACKBONE", "BACKBONES"}
 EXAMPLES = """typically:
   python -m lib.chain --paths demo                           drawn pictures
   python -m lib.chain --paths drive_paths.json --beyond      your pictures, other networks too
@@ -45,19 +46,16 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
     """
     options = parse_arguments(arguments)
     try:
-        if options.cluster:
-            os.environ[workspace.SCHEDULER] = options.cluster
-        ws = workspace.read(options.paths, options.results)
-        names = runner.choose_notebooks(options.only, options.beyond, ws)
-        given = parse_parameters(options.parameter)
-        # Where 01 runs again, pictures stay in their groups.
-        holding = NAMES if options.as_before else {FIRST}.intersection(names)
-        values = share_parameters(names, given, recall_parameters(ws, holding))
-        ws.claim()
-        with runner.handle_stops(runner.raise_stop), storage.acquire_lock(ws.file(".lock"), timeout=0):
-            run_chain(ws, values, options.anew)
-        if unmount:
-            storage.flush_drive(ws.results)
+        with runner.handle_stops(runner.raise_stop):
+            ws = workspace.read(options.paths, options.results)
+            if options.cluster:
+                ws = replace(ws, cluster=options.cluster)
+            values = plan_chain(ws, options)
+            ws.claim()
+            with storage.acquire_lock(ws.file(".lock"), timeout=0):
+                run_chain(ws, values, options.anew)
+            if unmount:
+                storage.flush_drive(ws.results)
     except (OSError, ValueError, MemoryError, RuntimeError, ImportError) as error:
         print(f"\n{str(error) or repr(error)}", file=sys.stderr)
         return 1
@@ -70,6 +68,24 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
     return 0
 
 
+def plan_chain(ws: Workspace, options: argparse.Namespace) -> dict[str, dict]:
+    """Return {parameter: value} for each notebook that some options ask for, by its name, in order.
+
+    Raises:
+        ValueError, FileNotFoundError: an option is wrong; nothing is written then.
+    """
+    names = runner.choose_notebooks(options.only, options.beyond, ws)
+    given = parse_parameters(options.parameter)
+    # Where 01 runs again, pictures stay in their groups.
+    holding = NAMES if options.as_before else {FIRST}.intersection(names)
+    values = share_parameters(names, given, recall_parameters(ws, holding))
+    for name in WITH_NETWORKS.intersection(names[1:]):
+        # The demo does without networks that are not named.
+        if not ws.is_demo or NETWORKS & values[name].keys():
+            look_up(read_defaults_of(name) | values[name])
+    return values
+
+
 def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
     """Run notebooks, and say where the pages are that they have made.
 
@@ -78,21 +94,22 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
         anew: whether to train what was trained before.
 
     Raises:
-        RuntimeError: a notebook has failed, and those behind it don't run; else as `check_networks`.
+        RuntimeError: a notebook has failed, and those behind it don't run.
     """
     storage.sweep(ws.results)
-    os.environ["DRIVE_PATHS"] = str(ws.save_paths())
-    os.environ["TRAIN_ANEW"] = "1" if anew else ""
-    with stderr_to(ws.results / runner.KERNEL_LOG):
+    variables = {
+        "DRIVE_PATHS": str(ws.save_paths()),
+        "TRAIN_ANEW": "1" if anew else "",
+    }
+    with stderr_to(ws.results / runner.KERNEL_LOG), runner.environment(variables):
         if ws.cluster:
             # One for all notebooks, whose kernels share the log with its workers.
-            client = work.connect(ws.cluster)
+            client = cluster.connect(ws.cluster)
             os.environ[workspace.SCHEDULER] = client.scheduler.address
         if FIRST in values:
             sources.open_folder(ws, "train")
         else:
             check_folder(ws)
-        check_networks(ws, values)
         runner.run_notebooks(ws, values)
     for page, maker in PAGES.items():
         path = ws.results / page
@@ -120,7 +137,9 @@ def recall_parameters(ws: Workspace, names: Iterable[str]) -> dict[str, dict]:
     for name in names:
         path = ws.results / f"notebooks/{name}.ipynb"
         if path.exists():
-            told[name] = read_json(path)["metadata"]["papermill"]["parameters"]
+            # Another program may have written it.
+            metadata = read_json(path)["metadata"].get("papermill", {})
+            told[name] = metadata.get("parameters", {})
     return told
 
 
@@ -156,25 +175,6 @@ def read_defaults_of(name: str) -> dict:
     return read_defaults(runner.NOTEBOOKS / f"{name}.ipynb")
 
 
-def check_networks(ws: Workspace, values: dict[str, dict]) -> None:
-    """Look up the networks of later notebooks, and load that of 04, before others take their time.
-
-    Errors are those of `look_up` and `load_backbone`.
-    """
-    for name in WITH_NETWORKS.intersection(list(values)[1:]):
-        given = values[name]
-        # The demo does without networks that are not named.
-        if ws.is_demo and given.keys().isdisjoint(NETWORK_PARAMETERS):
-            continue
-        from lib.models import backbones
-
-        chosen = read_defaults_of(name) | given
-        if name == TRANSFER:
-            backbones.load_backbone(*map(chosen.get, NETWORK_PARAMETERS[:4]), ws)
-        else:
-            backbones.look_up(chosen)
-
-
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(
@@ -196,7 +196,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         default=[],
         dest="parameter",
         metavar=("NAME", "VALUE"),
-        help="parameter; VALUE as in Python, or JSON, or text",
+        help="parameter; VALUE as in JSON or YAML",
     )
     add(
         "--seeds",

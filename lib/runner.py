@@ -89,6 +89,18 @@ def raise_stop(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
 
+@contextlib.contextmanager
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    """Set variables that kernels are to find; the environment is as before behind the block of a `with`."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
 def _kill_kernels():
     """End the notebooks that this process runs."""
     # They live in sessions of their own, which a terminal's Ctrl-C does not reach. Dask's workers end
@@ -138,15 +150,15 @@ def run_notebooks(ws: Workspace, parameters: dict[str, dict]) -> None:
     Raises:
         RuntimeError: as `run_notebook`.
     """
-    # Kernels find `lib`, wherever the chain was started.
     inherited = os.environ.get("PYTHONPATH", "")
-    os.environ["PYTHONPATH"] = f"{REPOSITORY}{os.pathsep}{inherited}"
-    for name, values in parameters.items():
-        line = Line(name)
-        try:
-            run_notebook(ws, name, values, line)
-        finally:
-            line.finish()
+    # Kernels find `lib`, wherever the chain was started.
+    with environment({"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{inherited}"}):
+        for name, values in parameters.items():
+            line = Line(name)
+            try:
+                run_notebook(ws, name, values, line)
+            finally:
+                line.finish()
 
 
 def run_notebook(ws: Workspace, name: str, parameters: dict, line: Line) -> None:

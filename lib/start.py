@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,18 +29,12 @@ class FormError(ValueError):
         return [str(self)]
 
 
-@contextmanager
-def _say_in_one_sentence():
-    """Make a FormError of what is wrong with files and values."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise FormError(str(error)) from error
+def read_form(
+    pictures: str, results: str, run: str, options: str
+) -> tuple[list[str], Workspace]:
+    """Return the arguments of the chain that a form asks for, and the workspace in which it works then.
 
-
-@_say_in_one_sentence()
-def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
-    """Return the arguments of the chain that a form asks for; mount Drive where something lies there.
+    Google Drive is mounted where something lies there.
 
     Args:
         pictures: a folder or an archive, its address, `kaggle:…`, a drive_paths.json, "upload",
@@ -53,11 +47,21 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
         FormError: one of them can't be used.
     """
     try:
+        arguments = _list_arguments(pictures, results, run, options)
+        asked = chain.parse_arguments(arguments)
+        return arguments, workspace.read(asked.paths, asked.results)
+    except (OSError, ValueError) as error:
+        raise FormError(str(error)) from error
+
+
+def _list_arguments(pictures, results, run, options):
+    """Return the arguments of the chain; write the paths file of pictures that are no demo."""
+    try:
         further = shlex.split(options)
         # Alone: behind --only of a run any word would be a notebook.
         chain.parse_arguments(further)
-    except (ValueError, SystemExit) as error:
-        raise FormError(f"OPTIONS: {options!r} are no options of the chain.") from error
+    except (ValueError, SystemExit):
+        raise ValueError(f"OPTIONS: {options!r} are no options of the chain.")
     paths = find_pictures(pictures)
     arguments = []
     folder = REPOSITORY / ("results_flowers" if pictures == "flowers" else "results")
@@ -73,17 +77,6 @@ def read_form(pictures: str, results: str, run: str, options: str) -> list[str]:
     return ["--paths", str(paths), *arguments]
 
 
-@_say_in_one_sentence()
-def open_workspace(arguments: list[str]) -> Workspace:
-    """Open the workspace in which the chain works with these arguments.
-
-    Raises:
-        FormError: something is wrong with the paths file or a key of it.
-    """
-    options = chain.parse_arguments(arguments)
-    return workspace.read(options.paths, options.results)
-
-
 def run_form(arguments: list[str]) -> None:
     """Run the chain.
 
@@ -97,12 +90,11 @@ def run_form(arguments: list[str]) -> None:
         )
 
 
-@_say_in_one_sentence()
 def find_pictures(pictures: str) -> Path | str:
     """Return where pictures are: "demo", an address, `kaggle:…`, or a path here or on Google Drive.
 
     Raises:
-        FormError: they are nowhere.
+        OSError, ValueError: they are nowhere.
     """
     if pictures in ("", "demo"):
         return "demo"
@@ -120,12 +112,12 @@ def find_pictures(pictures: str) -> Path | str:
 def _upload():
     """Ask for one file, as Colab does; return its path."""
     if "google.colab" not in sys.modules:
-        raise FormError('"upload" works in Colab; elsewhere write a path.')
+        raise ValueError('"upload" works in Colab; elsewhere write a path.')
     from google.colab import files
 
     uploaded = list(files.upload())
     if len(uploaded) != 1:
-        raise FormError("Choose one file; a data set goes into one ZIP file.")
+        raise ValueError("Choose one file; a data set goes into one ZIP file.")
     return Path(uploaded[0]).resolve()
 
 

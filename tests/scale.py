@@ -18,7 +18,8 @@ from benchmark import (
     time_preparation,
 )
 
-from lib.base import work, workspace
+from lib import cluster
+from lib.base import workspace
 from lib.data import labels, pixels
 from lib.models import backbones, parts
 from lib.models.features import cached_features
@@ -143,12 +144,12 @@ def measure_workers(originals: Path, root: Path, pairs: int = 3, count: int = 10
 def running(count: int):
     """Run one or two workers, whose computing threads are set for two; yield the seconds it took."""
     started = time.perf_counter()
-    client = work.connect(TWO)
+    client = cluster.connect(TWO)
     client.cluster.scale(count)
     while len(client.nthreads()) != count:
         time.sleep(0.05)
     yield time.perf_counter() - started
-    work.clients.pop(TWO).close()
+    cluster.clients.pop(TWO).close()
     client.cluster.close()
 
 

@@ -23,8 +23,10 @@ from faults import list_listening
 from slow_blocks import make_blocks, work_slowly
 from test_features import build_extractor
 
-from lib.base import work, workspace
-from lib.base.work import ClusterError, connect, run_blocks
+from lib import cluster as dask
+from lib.base import workspace
+from lib.base.work import run_blocks
+from lib.cluster import ClusterError, connect
 from lib.data import pixels, split
 from lib.models.features import cached_features
 
@@ -37,9 +39,9 @@ SIZES = (8, 12)
 def two_workers():
     """The workers of `local:2` end with this file: what they hold is nothing to others."""
     yield
-    for client in work.clients.values():
+    for client in dask.clients.values():
         client.shutdown()
-    work.clients.clear()
+    dask.clients.clear()
 
 
 @pytest.fixture
@@ -188,8 +190,8 @@ class Cluster:
         self.processes.append(worker)
 
     def end(self):
-        if self.address in work.clients:
-            work.clients.pop(self.address).close()
+        if self.address in dask.clients:
+            dask.clients.pop(self.address).close()
         for process in self.processes:
             process.kill()
             process.wait()
@@ -257,7 +259,7 @@ def test_workers_here_listen_to_this_machine_alone():
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "local:two"])
 def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch, address):
-    monkeypatch.setattr(work, "PATIENCE", 1)
+    monkeypatch.setattr(dask, "PATIENCE", 1)
 
     with pytest.raises(ClusterError, match=f"{address} .*host:8786"):
         connect(address)

@@ -137,7 +137,8 @@ def commit_all(folder):
 def write_small_project(folder):
     """Write a `lib` that says where it is."""
     (folder / "lib/base").mkdir(parents=True)
-    shutil.copy(ROOT / "lib/__init__.py", folder / "lib")
+    first = "from lib.base import machine, workspace"
+    (folder / "lib/__init__.py").write_text(first)
     (folder / "lib/base/workspace.py").touch()
     (folder / "lib/base/machine.py").write_text("def set_up(): print(__file__)")
 

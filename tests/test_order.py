@@ -54,7 +54,7 @@ def start(stand_ins, ws, monkeypatch):
     """Return a function that starts a chain of stand-ins on a picture, and returns its status."""
     (ws.train / "1.jpg").touch()
     paths = str(ws.save_paths())
-    monkeypatch.setattr(chain, "check_networks", lambda *further: None)
+    monkeypatch.setattr(chain, "look_up", lambda *further: None)
     return lambda *arguments: chain.main(["--paths", paths, *arguments])
 
 
@@ -96,17 +96,21 @@ def test_notebooks_run_in_the_order_of_their_numbers(run, arguments, expected):
 
 
 @pytest.mark.parametrize(("option", "expected"), [("--resume", ""), ("--anew", "1")])
-def test_only_anew_trains_what_was_trained_before(run, monkeypatch, option, expected):
+def test_kernels_alone_are_told_whether_to_train_anew(
+    run, monkeypatch, option, expected
+):
     told = []
 
     def note(*further):
         told.append(os.environ["TRAIN_ANEW"])
 
     monkeypatch.setattr(runner, "run_notebooks", note)
+    before = dict(os.environ)
 
     run(option)
 
     assert told == [expected]
+    assert dict(os.environ) == before
 
 
 def test_chain_ends_with_all_results_on_drive(run, ws, monkeypatch):
@@ -370,6 +374,14 @@ def test_papermill_keeps_what_a_notebook_was_told(stand_ins, ws, capsys):
     told = chain.recall_parameters(ws, runner.NAMES)
 
     assert told == {"02_baseline_cnn": {"WEIGHTS": None}}
+
+
+def test_notebook_of_another_program_was_told_nothing(ws):
+    write_notebook(ws.file("notebooks", "02_baseline_cnn.ipynb"), [])
+
+    told = chain.recall_parameters(ws, runner.NAMES)
+
+    assert told == {"02_baseline_cnn": {}}
 
 
 def test_pages_are_announced_by_the_run_that_makes_them(run, ws, capsys):

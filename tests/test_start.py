@@ -20,7 +20,7 @@ from lib.data.label_files import read_labels
 
 
 def fill_in(pictures="", results="here", run="all lessons", options=""):
-    """Return the arguments of a form, in which nothing else is filled in."""
+    """Return the arguments and the workspace of a form, in which nothing else is filled in."""
     return start.read_form(str(pictures), str(results), run, options)
 
 
@@ -28,13 +28,12 @@ def test_form_of_folders_becomes_arguments_of_the_chain(tmp_path, draw_classes):
     draw_classes(tmp_path / "pictures", 5)
     results = str(tmp_path / "results")
 
-    arguments = fill_in(
+    arguments, ws = fill_in(
         tmp_path / "pictures", results, run="all and beyond", options="--seeds 2"
     )
 
     assert arguments[0] == "--paths"
     assert arguments[2:] == ["--results", results, "--beyond", "--seeds", "2"]
-    ws = workspace.open(arguments[1])
     assert ws.train == tmp_path / "pictures"
     # It holds classes, and no part for testing.
     assert ws.test is None
@@ -50,10 +49,10 @@ def test_form_of_folders_becomes_arguments_of_the_chain(tmp_path, draw_classes):
     ],
 )
 def test_form_says_which_notebooks_run_unless_its_options_do(run, options, expected):
-    arguments = fill_in(run=run, options=options)
+    arguments, ws = fill_in(run=run, options=options)
 
     parsed = chain.parse_arguments(arguments)
-    names = runner.choose_notebooks(parsed.only, parsed.beyond, workspace.read("demo"))
+    names = runner.choose_notebooks(parsed.only, parsed.beyond, ws)
     assert [name[:2] for name in names] == expected.split()
 
 
@@ -66,9 +65,8 @@ def test_an_archive_on_drive_has_what_to_learn_from_and_what_is_new(
     # It is unpacked into scratch.
     monkeypatch.setattr(workspace, "REPOSITORY", tmp_path)
 
-    arguments = fill_in("My Drive/set.zip", "on Drive")
+    _, ws = fill_in("My Drive/set.zip", "on Drive")
 
-    ws = workspace.open(arguments[1])
     assert ws.train == ws.test == drive / "set.zip"
     assert ws.results == drive / "image_classifiers"
 
@@ -161,7 +159,7 @@ def test_what_lies_on_google_drive_is_found_as_it_is_called(
     paths.write_text(json.dumps(keys))
 
     assert start.find_pictures(written) == drive / "pics"
-    assert start.open_workspace(fill_in(results=written)).results == drive / "pics"
+    assert fill_in(results=written)[1].results == drive / "pics"
     assert workspace.read("demo", written).results == drive / "pics"
     assert workspace.read(paths).results == drive / "pics"
 
@@ -173,11 +171,10 @@ def test_a_folder_that_is_called_like_drive_is_used_where_it_is(
     monkeypatch.chdir(tmp_path)
     place = written.format(tmp_path)
 
-    of_form = fill_in(results=place)
-    of_option = ["--paths", "demo", "--results", place]
+    _, of_form = fill_in(results=place)
+    of_option = workspace.read("demo", place)
 
-    for arguments in (of_form, of_option):
-        assert start.open_workspace(arguments).results == tmp_path / "My Drive/r"
+    assert of_form.results == of_option.results == tmp_path / "My Drive/r"
 
 
 @pytest.mark.parametrize("place", ["here", "on Drive"])
@@ -190,8 +187,8 @@ def test_flowers_are_downloaded_and_have_results_of_their_own(
     monkeypatch.setattr(start, "FLOWERS", f"{address}/f.tar.gz")
     monkeypatch.setattr(start, "REPOSITORY", tmp_path)
 
-    ws = start.open_workspace(fill_in("flowers", place))
-    own = start.open_workspace(fill_in(tmp_path / "flower_photos", place))
+    _, ws = fill_in("flowers", place)
+    _, own = fill_in(tmp_path / "flower_photos", place)
 
     assert ws.train == start.FLOWERS
     assert "flowers" in str(ws.results.relative_to(tmp_path))
@@ -203,10 +200,10 @@ def test_the_demo_on_drive_does_not_stand_in_the_way_of_ones_own(
     drive, tmp_path, draw_classes
 ):
     draw_classes(tmp_path / "pictures", 5)
-    demo = start.open_workspace(fill_in(results="on Drive"))
+    _, demo = fill_in(results="on Drive")
     demo.claim()
 
-    own = start.open_workspace(fill_in(tmp_path / "pictures", "Google Drive"))
+    _, own = fill_in(tmp_path / "pictures", "Google Drive")
 
     assert workspace.open() == demo
     assert own.results == drive / "image_classifiers"
@@ -239,7 +236,7 @@ def test_what_is_uploaded_is_found_where_colab_keeps_it(tmp_path, monkeypatch):
 
 def test_a_run_that_stops_is_one_sentence(ws, draw_classes, capsys):
     draw_classes(ws.train, 5)
-    arguments = fill_in(ws.train, ws.results, options="-p EPOCHS many")
+    arguments, _ = fill_in(ws.train, ws.results, options="-p EPOCHS many")
 
     with pytest.raises(start.FormError) as stopped:
         start.run_form(arguments)

@@ -46,16 +46,10 @@ def read_defaults(path: Path) -> dict:
 
 
 def parse_value(text: str) -> object:
-    """Return the value of -p: as Python or JSON writes it, else the text itself.
-
-    Lists and dictionaries may lack their quotes, as in YAML: [a.keras, b.keras], {alpha: 0.25}.
-    """
-    for parse in (ast.literal_eval, json.loads):
-        with contextlib.suppress(ValueError, SyntaxError):
+    """Return the value of -p, as JSON or YAML writes it; of what is neither, the text itself."""
+    for parse in (json.loads, yaml.safe_load):
+        with contextlib.suppress(ValueError, yaml.YAMLError):
             return parse(text)
-    if text.startswith(("[", "{")):
-        with contextlib.suppress(yaml.YAMLError):
-            return yaml.safe_load(text)
     return text
 
 

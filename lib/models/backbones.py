@@ -11,7 +11,6 @@ import keras
 import pandas as pd
 
 from lib.base.parameters import suggest
-from lib.base.paths_file import check_exists
 from lib.base.workspace import Workspace
 from lib.models.networks import PRESET, Network, split_spec
 from lib.models.record import read_record
@@ -24,26 +23,6 @@ SIDES = pd.read_csv(
 # Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
 SKETCHES = ("sketches", "sketches_random", "sketches@96")
 SKETCHES_FILE = Path(__file__).parents[1] / "data/sketches.keras"
-
-
-def list_specs(text: str | list[str]) -> list[str]:
-    """Return the specs of networks that BACKBONES names: a list, or text with commas between them."""
-    specs = text.split(",") if isinstance(text, str) else text
-    return [spec.strip() for spec in specs if spec.strip()]
-
-
-def look_up(parameters: dict) -> None:
-    """Look up what BACKBONES or BACKBONE name, without loading it: files and models of keras.applications.
-
-    Raises:
-        ValueError, FileNotFoundError: there is none of a name.
-    """
-    for spec in list_specs(parameters.get("BACKBONES") or parameters["BACKBONE"]):
-        name, _ = split_spec(spec)
-        if name.endswith(".keras"):
-            check_exists(Path(name), "Name a file of a network.")
-        elif not name.startswith(PRESET) and name not in ("auto", *SKETCHES):
-            _find_application(name)
 
 
 def _find_application(name):

@@ -44,7 +44,7 @@ def gather_features(
         OSError: features find no room or, as a ClusterError, no worker, or a picture has changed since 01.
     """
     facts, features = _try_networks(
-        backbones.list_specs(specs), weights, image_size, rows, ws, seed
+        networks.list_specs(specs), weights, image_size, rows, ws, seed
     )
     if not features and ws.is_demo and weights:
         more, features = _try_networks(backbones.SKETCHES, None, None, rows, ws, seed)

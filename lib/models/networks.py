@@ -1,13 +1,18 @@
 """What the spec of a network tells: its name, its size, and what it has learned from: `origins.csv`."""
 
+import importlib.util
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import keras
-
+from lib.base.parameters import suggest
+from lib.base.paths_file import check_exists
 from lib.base.workspace import read_table
 from lib.models.record import Record
+
+# The chain asks about networks, and Keras would keep its memory as long as that runs.
+if TYPE_CHECKING:
+    import keras
 
 PRESET = "hub:"
 # What is known of pretrained networks: the first row counts whose `begins` a name begins with.
@@ -19,7 +24,7 @@ class Network(NamedTuple):
 
     # From RGB pictures of 0-255, (n, size, size, 3), to maps (n, h, w, channels), tokens (n, places,
     # channels) or vectors. The layers of keras.applications stand in it; others are one layer of it.
-    model: keras.Model
+    model: "keras.Model"
     image_size: int  # side of the pictures in pixels
     # `imagenet`, `sketches`, `untrained`, or the name of the file or preset.
     weights: str
@@ -32,6 +37,31 @@ def split_spec(spec: str) -> tuple[str, int | None]:
     if size.isdecimal():
         return network, int(size)
     return spec, None
+
+
+def list_specs(text: str | list[str]) -> list[str]:
+    """Return the specs of networks that BACKBONES names: a list, or text with commas between them."""
+    specs = text.split(",") if isinstance(text, str) else text
+    return [spec.strip() for spec in specs if spec.strip()]
+
+
+def look_up(parameters: dict) -> None:
+    """Look up what BACKBONES or BACKBONE name, without loading it: files and models of keras.applications.
+
+    Raises:
+        ValueError, FileNotFoundError: there is none of a name.
+    """
+    package = importlib.util.find_spec("keras").submodule_search_locations[0]
+    listed = Path(package, "applications/__init__.py").read_text(encoding="utf-8")
+    known = re.findall(r" as ([A-Z]\w+)", listed)
+    for spec in list_specs(parameters.get("BACKBONES") or parameters["BACKBONE"]):
+        name, _ = split_spec(spec)
+        if name.endswith(".keras"):
+            check_exists(Path(name), "Name a file of a network.")
+        elif not name.startswith((PRESET, "sketches")) and name not in known:
+            raise ValueError(
+                f"keras.applications has no {name!r}{suggest(name, known)}"
+            )
 
 
 def name_network(spec: str) -> str:

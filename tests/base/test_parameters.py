@@ -53,21 +53,18 @@ def test_what_an_error_proposes_is_allowed(name):
 READ = {
     "5": 5,
     "1e-4": 0.0001,
-    "None": None,
     "null": None,
     "true": True,
     "[160, 224]": [160, 224],
     "{alpha: 0.25}": {"alpha": 0.25},
     "[a/b.keras, hub:c]": ["a/b.keras", "hub:c"],
     "ResNet50@192": "ResNet50@192",
-    "010": "010",
-    "1:30": "1:30",
     "[1": "[1",
 }
 
 
 @pytest.mark.parametrize("text", READ)
-def test_a_value_is_read_as_python_or_json_lists_also_without_quotes(text):
+def test_a_value_is_read_as_json_or_yaml(text):
     assert parameters.parse_value(text) == READ[text]
 
 
