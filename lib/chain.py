@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from unittest import mock
 
 from lib import cluster, runner
 from lib.base import storage, workspace
@@ -29,9 +30,6 @@ from lib.runner import FIRST, NAMES
 PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
 # Their networks have the size that -p names; that of a backbone stands behind its @.
 BUILT_HERE = NAMES[1:3]
-TRANSFER = NAMES[3]
-WITH_NETWORKS = {TRANSFER, "05_backbones", runner.LAST}
-NETWORKS = {"BACKBONE", "BACKBONES"}
 EXAMPLES = """typically:
   python -m lib.chain --paths demo                           drawn pictures
   python -m lib.chain --paths drive_paths.json --beyond      your pictures, other networks too
@@ -50,7 +48,11 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
             ws = workspace.read(options.paths, options.results)
             if options.cluster:
                 ws = replace(ws, cluster=options.cluster)
-            values = plan_chain(ws, options)
+            names = runner.choose_notebooks(options.only, options.beyond, ws)
+            given = parse_parameters(options.parameter)
+            # Where 01 runs again, pictures stay in their groups.
+            holding = NAMES if options.as_before else {FIRST}.intersection(names)
+            values = share_parameters(names, given, recall_parameters(ws, holding))
             ws.claim()
             with storage.acquire_lock(ws.file(".lock"), timeout=0):
                 run_chain(ws, values, options.anew)
@@ -68,24 +70,6 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
     return 0
 
 
-def plan_chain(ws: Workspace, options: argparse.Namespace) -> dict[str, dict]:
-    """Return {parameter: value} for each notebook that some options ask for, by its name, in order.
-
-    Raises:
-        ValueError, FileNotFoundError: an option is wrong; nothing is written then.
-    """
-    names = runner.choose_notebooks(options.only, options.beyond, ws)
-    given = parse_parameters(options.parameter)
-    # Where 01 runs again, pictures stay in their groups.
-    holding = NAMES if options.as_before else {FIRST}.intersection(names)
-    values = share_parameters(names, given, recall_parameters(ws, holding))
-    for name in WITH_NETWORKS.intersection(names[1:]):
-        # The demo does without networks that are not named.
-        if not ws.is_demo or NETWORKS & values[name].keys():
-            look_up(read_defaults_of(name) | values[name])
-    return values
-
-
 def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
     """Run notebooks, and say where the pages are that they have made.
 
@@ -97,11 +81,16 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
         RuntimeError: a notebook has failed, and those behind it don't run.
     """
     storage.sweep(ws.results)
+    # Kernels find `lib`, wherever the chain was started.
+    inherited = os.environ.get("PYTHONPATH", "")
     variables = {
         "DRIVE_PATHS": str(ws.save_paths()),
         "TRAIN_ANEW": "1" if anew else "",
+        "PYTHONPATH": f"{runner.REPOSITORY}{os.pathsep}{inherited}",
     }
-    with stderr_to(ws.results / runner.KERNEL_LOG), runner.environment(variables):
+    log = ws.results / runner.KERNEL_LOG
+    # Only kernels are told: behind the block the environment is as it was.
+    with stderr_to(log), mock.patch.dict(os.environ, variables):
         if ws.cluster:
             # One for all notebooks, whose kernels share the log with its workers.
             client = cluster.connect(ws.cluster)
@@ -121,14 +110,17 @@ def parse_parameters(pairs: list[list[str]]) -> dict:
     """Parse names and values of -p.
 
     Raises:
-        ValueError: no notebook has a parameter, or a value is not allowed.
+        ValueError, FileNotFoundError: no notebook has a parameter, a value is not allowed, or there is no
+            network of a name.
     """
     parameters = {}
     for key, text in pairs:
         if key not in ALLOWED:
             raise ValueError(f"-p {key}: no notebook has it{suggest(key, ALLOWED)}")
         parameters[key] = parse_value(text)
-    return check_parameters(parameters)
+    check_parameters(parameters)
+    look_up(parameters)
+    return parameters
 
 
 def recall_parameters(ws: Workspace, names: Iterable[str]) -> dict[str, dict]:
@@ -156,7 +148,7 @@ def share_parameters(
     """
     values = {}
     for name in names:
-        keys = set(read_defaults_of(name))
+        keys = set(read_defaults(runner.NOTEBOOKS / f"{name}.ipynb"))
         if name not in BUILT_HERE:
             keys.discard("IMAGE_SIZE")
         told = before.get(name, {})
@@ -168,11 +160,6 @@ def share_parameters(
     for key in given.keys() - set().union(*values.values()):
         print(f"Note: no chosen notebook has {key}.")
     return values
-
-
-def read_defaults_of(name: str) -> dict:
-    """Return the parameters of a notebook, by its name, with their defaults."""
-    return read_defaults(runner.NOTEBOOKS / f"{name}.ipynb")
 
 
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:

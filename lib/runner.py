@@ -3,7 +3,6 @@
 import contextlib
 import io
 import logging
-import os
 import re
 import signal
 import sys
@@ -72,14 +71,11 @@ def choose_notebooks(only: list[str], beyond: bool, ws: Workspace) -> list[str]:
 @contextlib.contextmanager
 def handle_stops(handler: Callable) -> Iterator[None]:
     """Let a function handle Ctrl-C and SIGTERM as long as the block of a `with` lasts."""
-    before = {number: signal.getsignal(number) for number in STOPS}
-    try:
+    with contextlib.ExitStack() as before:
         for number in STOPS:
+            before.callback(signal.signal, number, signal.getsignal(number))
             signal.signal(number, handler)
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def raise_stop(number: int, frame: object) -> None:
@@ -87,18 +83,6 @@ def raise_stop(number: int, frame: object) -> None:
     for each in STOPS:
         signal.signal(each, signal.SIG_IGN)
     raise SystemExit(128 + number)
-
-
-@contextlib.contextmanager
-def environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set variables that kernels are to find; the environment is as before behind the block of a `with`."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def _kill_kernels():
@@ -150,15 +134,12 @@ def run_notebooks(ws: Workspace, parameters: dict[str, dict]) -> None:
     Raises:
         RuntimeError: as `run_notebook`.
     """
-    inherited = os.environ.get("PYTHONPATH", "")
-    # Kernels find `lib`, wherever the chain was started.
-    with environment({"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{inherited}"}):
-        for name, values in parameters.items():
-            line = Line(name)
-            try:
-                run_notebook(ws, name, values, line)
-            finally:
-                line.finish()
+    for name, values in parameters.items():
+        line = Line(name)
+        try:
+            run_notebook(ws, name, values, line)
+        finally:
+            line.finish()
 
 
 def run_notebook(ws: Workspace, name: str, parameters: dict, line: Line) -> None:
@@ -183,15 +164,13 @@ def run_notebook(ws: Workspace, name: str, parameters: dict, line: Line) -> None
             # It may be about to start.
             if stops:
                 _kill_kernels()
+        if stops and run.exception():
+            raise SystemExit(128 + stops[0])
         try:
             run.result()
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
-        except Exception as error:
-            if stops:
-                raise SystemExit(128 + stops[0]) from error
-            if not isinstance(error, DeadKernelError):
-                raise
+        except DeadKernelError:
             failure = f"{name}: its kernel died; see {ws.results / KERNEL_LOG}"
     if stops:
         raise SystemExit(128 + stops[0])

@@ -34,7 +34,8 @@ def copy_project(target):
     ignore = shutil.ignore_patterns("__pycache__")
     for name in (".github", "lib", "notebooks"):
         shutil.copytree(ROOT / name, target / name, ignore=ignore)
-    shutil.copy(ROOT / "README.md", target)
+    for name in ("README.md", "requirements.txt"):
+        shutil.copy(ROOT / name, target)
     return target
 
 
@@ -262,11 +263,14 @@ def test_file_for_drive_is_written_elsewhere_and_copied_whole(drive):
     assert list(drive.iterdir()) == [path]
 
 
-def test_drive_that_is_not_mounted_is_said_with_the_remedy(tmp_path, monkeypatch):
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
+def test_drive_that_is_not_mounted_is_said_with_what_needs_none_then_the_remedy(
+    refused_drive,
+):
+    refused_drive.side_effect = ValueError("credential propagation was unsuccessful")
 
-    with pytest.raises(FileNotFoundError, match=r"drive\.mount"):
-        workspace.open(tmp_path / "drive/MyDrive/drive_paths.json")
+    words = "unsuccessful.*upload, .*https://.*flowers.*force_remount=True"
+    with pytest.raises(FileNotFoundError, match=words):
+        workspace.open(storage.DRIVE / "drive_paths.json")
 
 
 @pytest.fixture

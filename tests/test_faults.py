@@ -138,6 +138,25 @@ def test_folder_that_cannot_be_written_is_an_error_before_any_work(tmp_path, cap
     assert not (tmp_path / "s").exists()
 
 
+BLAMED = {
+    "missing/b.csv": FileNotFoundError(errno.ENOENT, "none", "missing/b.csv"),
+    "no answer": ConnectionError("no answer"),
+    "a.csv could not be written.*make room": OSError(errno.ENOSPC, "full"),
+}
+
+
+@pytest.mark.parametrize("words", BLAMED)
+def test_error_while_a_file_is_written_names_the_file_at_fault(ws, words):
+    error = BLAMED[words]
+
+    with pytest.raises(OSError, match=words) as raised:
+        with storage.atomic_write(ws.file("a.csv")):
+            raise error
+
+    # What is not the fault of the file is told as it is.
+    assert (raised.value is error) == ("make room" not in words)
+
+
 @pytest.fixture
 def refuse(monkeypatch):
     """Return a function that lets every lock of a file fail with an error number."""

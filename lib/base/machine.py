@@ -2,12 +2,12 @@
 
 import contextlib
 import functools
-import hashlib
 import importlib.metadata
 import importlib.util
 import logging
 import os
 import platform
+import re
 import socket
 import subprocess
 import sys
@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TextIO
 
 import joblib
+from packaging.requirements import Requirement
 
+REQUIREMENTS = Path(__file__).parents[2] / "requirements.txt"
 # Their versions are told.
 PACKAGES = "keras tensorflow jax numpy pandas pillow scikit-learn".split()
 # These make pixels of files, and features of pixels.
@@ -56,6 +58,24 @@ def set_up() -> None:
         os.dup2(sys.stderr.fileno(), 2)
     install_in_colab("simplejpeg")
     print(describe_environment())
+    unfit = list_unfit_versions()
+    if unfit:
+        print(
+            f"Note: this project is not made for {', '.join(unfit)}. In Colab choose Runtime ▸ Change runtime "
+            "type ▸ Runtime version: Latest, elsewhere: pip install -r requirements.txt."
+        )
+
+
+def list_unfit_versions() -> list[str]:
+    """List the installed packages whose version requirements.txt does not admit, and what it does."""
+    unfit = []
+    text = REQUIREMENTS.read_text(encoding="utf-8")
+    for line in re.findall("^[a-z].*", text, re.MULTILINE):
+        wanted = Requirement(line)
+        for version in find_versions([wanted.name]).values():
+            if version not in wanted.specifier:
+                unfit.append(f"{wanted.name} {version}, but {wanted.specifier}")
+    return unfit
 
 
 @contextlib.contextmanager
@@ -97,5 +117,5 @@ def find_versions(packages: Iterable[str]) -> dict[str, str]:
 def describe_project() -> dict[str, str]:
     """Return what has to be equal on all machines of a cluster: this code, and what decodes."""
     rooms = sorted(Path(__file__).parents[1].rglob("*.py"))
-    code = b"".join(map(Path.read_bytes, rooms))
-    return {"project": hashlib.sha256(code).hexdigest()} | find_versions(DECODING)
+    code = joblib.hash([room.read_bytes() for room in rooms])
+    return {"project": code} | find_versions(DECODING)

@@ -22,8 +22,7 @@ MOUNT_AGAIN = (
 # Nobody else's file has such a name, which is chance.
 UNFINISHED = re.compile(r"unfinished_[0-9a-f]{32}(\.\w+)?")
 DAY = 86_400  # seconds
-# What a drive says that doesn't wait for the disk, or has no locks.
-UNKNOWN_CALL = (errno.EINVAL, errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
 @contextlib.contextmanager
@@ -34,7 +33,7 @@ def atomic_write(path: Path):
     Drive, which is slow at many small writes, is written on the local disk and copied whole.
     """
     part = path.with_name(f"unfinished_{secrets.token_hex(16)}{path.suffix}")
-    with _explain_failed_writing(path):
+    with _explain_failed_writing(path, part.name):
         try:
             if is_on_drive(path):
                 with tempfile.TemporaryDirectory() as folder:
@@ -51,13 +50,9 @@ def atomic_write(path: Path):
 
 
 def _wait_for_disk(path):
-    """Return once a file is on the disk, where the drive can say so."""
+    """Return once a file is on the disk."""
     with path.open("rb") as file:
-        try:
-            os.fsync(file.fileno())
-        except OSError as error:
-            if error.errno not in UNKNOWN_CALL:
-                raise
+        os.fsync(file.fileno())
 
 
 def append(
@@ -70,7 +65,7 @@ def append(
     Args:
         is_awaited: return once it is on the disk, which takes milliseconds.
     """
-    with _explain_failed_writing(path):
+    with _explain_failed_writing(path, path.name):
         with path.open("ab") as file:
             file.truncate(start)
             file.write(content)
@@ -91,12 +86,8 @@ def acquire_lock(path: Path, timeout: float = 600) -> contextlib.AbstractContext
         OSError: others held the lock all the time, or the file can't be written or locked.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch()
     # The system frees it when this process dies; a mere file would outlive that.
-    try:
-        lock = filelock.FileLock(path, fallback_to_soft=False)
-    except TypeError:  # of older versions, which never take a mere file
-        lock = filelock.FileLock(path)
+    lock = filelock.FileLock(path, fallback_to_soft=False)
     try:
         return lock.acquire(timeout, poll_interval=0.01)
     except filelock.Timeout:
@@ -104,7 +95,7 @@ def acquire_lock(path: Path, timeout: float = 600) -> contextlib.AbstractContext
     except NotImplementedError:
         pass
     except OSError as error:
-        if error.errno not in UNKNOWN_CALL:
+        if error.errno not in NO_LOCKS:
             raise
     _note_missing_locks(path.parent)
     return contextlib.nullcontext()
@@ -132,11 +123,17 @@ def is_on_drive(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _explain_failed_writing(path):
-    """Add the file's name, and what to do, to an OSError of the block."""
+def _explain_failed_writing(path, written):
+    """Say what to do where the system refuses to write a file, which has the name `written` meanwhile.
+
+    Other errors of the block, as of a download or of a file that is read, are raised as they are.
+    """
     try:
         yield
     except OSError as error:
+        named = str(error.filename or written)
+        if error.errno is None or not named.endswith(written):
+            raise
         raise OSError(
             f"{path} could not be written: {error}: make room, or name another folder, and run again."
         ) from error
@@ -193,7 +190,8 @@ def _mount_drive():
     # There is no Colab, or it has one of several errors for a person who refuses.
     except Exception as error:
         raise FileNotFoundError(
-            f"Google Drive is not mounted ({error}). {MOUNT_AGAIN} Or name a folder of this machine."
+            f"Google Drive is not mounted ({error}). What needs none: upload, an https:// address or flowers "
+            f"as PICTURES, here as RESULTS. {MOUNT_AGAIN}"
         ) from error
 
 

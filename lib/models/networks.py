@@ -54,7 +54,9 @@ def look_up(parameters: dict) -> None:
     package = importlib.util.find_spec("keras").submodule_search_locations[0]
     listed = Path(package, "applications/__init__.py").read_text(encoding="utf-8")
     known = re.findall(r" as ([A-Z]\w+)", listed)
-    for spec in list_specs(parameters.get("BACKBONES") or parameters["BACKBONE"]):
+    for spec in list_specs(
+        parameters.get("BACKBONES") or parameters.get("BACKBONE", "")
+    ):
         name, _ = split_spec(spec)
         if name.endswith(".keras"):
             check_exists(Path(name), "Name a file of a network.")

@@ -1,12 +1,31 @@
 import logging
 import socket
 
+import numpy as np
+import pytest
+
 from lib.base import machine
 
 
 def test_a_firewall_that_drops_packets_holds_up_a_download_for_seconds():
     # Without a limit each address of a server takes more than two minutes.
     assert 5 <= socket.getdefaulttimeout() <= 30
+
+
+@pytest.mark.parametrize(("admitted", "is_told"), [(">=1", False), (">=2,<1", True)])
+def test_versions_that_this_project_is_not_made_for_are_one_note(
+    tmp_path, monkeypatch, capsys, admitted, is_told
+):
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"# numbers\nnumpy{admitted}\nthat-is-missing>=1\n")
+    monkeypatch.setattr(machine, "REQUIREMENTS", requirements)
+
+    machine.set_up()
+
+    said = capsys.readouterr().out
+    assert ("Note: " in said) == is_told
+    assert (f"numpy {np.__version__}, but <1,>=2." in said) == is_told
+    assert ("Runtime version: Latest" in said) == is_told
 
 
 def test_of_what_tensorflow_logs_errors_alone_are_shown():
