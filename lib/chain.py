@@ -23,7 +23,7 @@ from lib.base.parameters import (
 from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace
 from lib.data import sources
-from lib.data.findings import check_folder
+from lib.data.split import check_earlier
 from lib.models.networks import look_up
 from lib.runner import FIRST, NAMES
 
@@ -98,7 +98,7 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
         if FIRST in values:
             sources.open_folder(ws, "train")
         else:
-            check_folder(ws)
+            check_earlier(ws)
         runner.run_notebooks(ws, values)
     for page, maker in PAGES.items():
         path = ws.results / page

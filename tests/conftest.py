@@ -28,7 +28,7 @@ from lib import chain
 from lib.base import storage, workspace
 from lib.base.parameters import read_defaults
 from lib.data import labels, pictures, pixels, split
-from lib.data.findings import leave_out, list_checks, save_views
+from lib.data.findings import leave_out, list_checks
 
 matplotlib.use("Agg")
 # Names that a careless reader of CSV files would turn into a number and a missing value.
@@ -123,7 +123,7 @@ def prepare_and_split(ws, image_sizes=(8,), seed=0):
     whole = leave_out(decoded, found)
     grouped = whole.assign(group=split.find_groups(whole))
     used = grouped.assign(part=split.split(grouped, seed))
-    save_views(ws, decoded, used, found)
+    split.save_split(ws, decoded, used, found)
     return used
 
 

@@ -23,7 +23,7 @@ def unpack(archive: Path, scratch: Path) -> Path:
     """Unpack a .zip or .tar file, compressed or not, into a folder of scratch, unless it is there, whole.
 
     Raises:
-        ValueError: The archive is damaged, too large, or would write outside its folder.
+        OSError: The archive is damaged, too large, or would write outside its folder.
     """
     state = archive.stat()
     place = zlib.crc32(str(archive).encode())
@@ -45,7 +45,7 @@ def unpack(archive: Path, scratch: Path) -> Path:
         # Damage shows itself in many ways, a link to nothing, a full disk and a missing password in others.
         except Exception as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise ValueError(f"{archive} can't be unpacked: {error}") from error
+            raise OSError(f"{archive} can't be unpacked: {error}") from error
     return folder
 
 

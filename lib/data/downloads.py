@@ -20,7 +20,7 @@ def fetch_archive(address: str, scratch: Path) -> Path:
     An earlier download is taken without asking the network; after a failure it begins anew.
 
     Raises:
-        ValueError: There is no network, room, or whole archive at that address.
+        OSError: There is no network, room, or whole archive at that address.
     """
     archive = scratch / f"download_{zlib.crc32(address.encode()):08x}"
     try:
@@ -30,7 +30,7 @@ def fetch_archive(address: str, scratch: Path) -> Path:
         return unpack(archive, scratch)
     except Exception as error:
         archive.unlink(missing_ok=True)
-        raise ValueError(
+        raise OSError(
             f"{address} gives no archive ({error}). Without internet choose the demo, or a folder; else write the "
             "address of the .zip or .tar file itself, not of a page about it, and run again, which begins anew."
         ) from error
@@ -52,7 +52,7 @@ def fetch_from_kaggle(name: str) -> Path:
     """Download competitions/NAME or datasets/OWNER/NAME of Kaggle into kagglehub's cache; return the folder.
 
     Raises:
-        ValueError: Kaggle gives no data; the error says its answer, and what to do.
+        OSError: Kaggle gives no data; the error says its answer, and what to do.
     """
     try:
         import kagglehub
@@ -60,7 +60,7 @@ def fetch_from_kaggle(name: str) -> Path:
         kind, handle = name.split("s/", 1)
         return Path(getattr(kagglehub, f"{kind}_download")(handle))
     except Exception as error:
-        raise ValueError(
+        raise OSError(
             f"kaggle:{name} gives no data: {error}. Write kaggle:competitions/NAME or "
             "kaggle:datasets/OWNER/NAME, install kagglehub (pip install kagglehub), join there and accept "
             "the rules, and store an API token of your settings there as KAGGLE_API_TOKEN in Colab's "

@@ -12,7 +12,7 @@ from lib.base.machine import count_cores
 from lib.base.storage import require_room
 from lib.base.workspace import Workspace
 from lib.data import pictures, quality, sources
-from lib.data.findings import MEASURED, find
+from lib.data.findings import find
 from lib.data.store import Selection, Store, open_store
 
 # Pictures that are decoded before their rows are appended: few, so that every core has some, and for
@@ -58,7 +58,7 @@ def decode_pictures(
     is_whole = read.problem == ""
     facts = np.zeros(len(files), quality.FACTS)
     facts[is_whole] = stores[FACTS][read.digest[is_whole]]
-    measured = {name: facts[name] for name in MEASURED}
+    measured = {name: facts[name] for name in quality.MEASURED}
     decoded = files.assign(digest=read.digest, **measured)
     damaged = find(files.file[~is_whole], read.problem[~is_whole])
     return decoded, damaged

@@ -1,13 +1,23 @@
-"""Preparation: from a list of files to pictures that are used, each with its group; 01 shows the steps."""
+"""Preparation: from a list of files to pictures that are used, each with its group, in classes that suffice."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from lib.base.escapes import list_some
 from lib.base.workspace import Workspace
 from lib.data import copies, pixels, split
 from lib.data.findings import leave_out
+
+MIN_PER_CLASS = 5
+# Columns beside the probabilities of classes, in the tables of answers.
+RESERVED = {"file", "label", "predicted"}
+ONE_CLASS = """A classifier needs two classes or more, and {train} has {count}: put one folder for each \
+class there, or name a CSV file, file,label, as train_labels. If that is the folder of one class, write the \
+folder above it as "train"; if multi_labels tells all, run --only 11"""
+UNDIVIDED = """In one part alone are: {names}. A group (copies, look-alikes, a given one, one of \
+GROUP_BY = "{group_by}") is never divided: add other pictures, or change what has made the groups or parts"""
 
 
 def prepare(
@@ -41,3 +51,43 @@ def prepare(
     leaks = split.find_leaks(grouped)
     findings = pd.concat([odd, damaged, copied, alike, leaks])
     return leave_out(grouped, leaks), findings
+
+
+def check_classes(
+    ws: Workspace,
+    listed: pd.DataFrame,
+    pictures: pd.DataFrame,
+    findings: pd.DataFrame,
+    group_by: str = "none",
+) -> None:
+    """Check that each class has five usable pictures or more, in both parts once there are parts.
+
+    Args:
+        listed: all files, with their label, "" for none.
+        pictures: those of them that are used, with their part, "" as long as there are none.
+        findings: why the others are not.
+        group_by: what has made groups, besides copies.
+
+    Raises:
+        ValueError: it names the classes. Then checks.csv is written, and there is no split.
+    """
+    classes = sorted(set(listed.label) - {""})
+    support = pictures.label.value_counts().reindex(classes, fill_value=0)
+    few = support.index[support < MIN_PER_CLASS]
+    parts = pictures[pictures.part != ""].groupby("label").part.nunique()
+    undivided = parts.index[parts < 2]
+    if RESERVED.intersection(classes):
+        lack = f"No class can be called {list_some(RESERVED)}, as columns of tables are"
+    elif len(few):
+        lack = (
+            f"Each class needs {MIN_PER_CLASS} pictures or more that can be used, and these have fewer: "
+            f"{list_some(few)}"
+        )
+    elif len(classes) < 2:
+        lack = ONE_CLASS.format(train=ws.train, count=len(classes))
+    elif len(undivided):
+        lack = UNDIVIDED.format(names=list_some(undivided), group_by=group_by)
+    else:
+        return
+    split.save_checks(ws, findings)
+    raise ValueError(f"{lack}. checks.csv tells what is left out, and why.")

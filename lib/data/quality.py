@@ -20,6 +20,8 @@ FACTS = np.dtype(
         ("thumbnail", "u1", (16, 16, 3)),
     ]
 )
+# What pictures.csv tells of it.
+MEASURED = [name for name in FACTS.names if name != "thumbnail"]
 MIN_SIDE = 32  # pixels
 MAX_ELONGATION = 4
 MIN_CONTRAST = 4  # grey levels

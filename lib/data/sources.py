@@ -20,15 +20,14 @@ def open_folder(ws: Workspace, key: str) -> Path:
     is looked for.
 
     Raises:
-        FileNotFoundError: It holds no picture.
-        ValueError: It isn't clear which folder is meant; else as `unpack`, `fetch_archive` and
-            `fetch_from_kaggle`.
+        OSError: It holds no picture; else as `unpack`, `fetch_archive` and `fetch_from_kaggle`.
+        ValueError: It isn't clear which folder is meant.
     """
     folder = _trace(ws, key)[-1]
     if holds_pictures(folder):
         return folder
     names = list_some(os.listdir(folder))
-    raise FileNotFoundError(
+    raise OSError(
         f"{folder} holds no picture; in it are: {names}. Put pictures there, or name another "
         f'folder, or an archive itself, as "{key}" in drive_paths.json.'
     )

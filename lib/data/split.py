@@ -6,17 +6,24 @@ import math
 import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from os import environ
 
 import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace, read_table
-from lib.data.findings import find
+from lib.data.findings import find, list_checks
 from lib.data.pictures import LOADER_VERSION
+from lib.data.quality import MEASURED
 
 ONE_IN = 5  # pictures of which one is for validation
+# Of the results: the folder of the pictures that the split is of.
+PREPARED = "prepared_from.json"
+# Of the smaller of two sets. Collections of different people have single pictures in common.
+MIN_SHARED = 0.1
 
 
 class TooFewGroupsError(ValueError):
@@ -158,6 +165,59 @@ def deal_folds(
     return fold
 
 
+def save_checks(ws: Workspace, findings: pd.DataFrame) -> None:
+    """Write checks.csv; what an earlier split has left goes, since it had other checks."""
+    for name in ("split.csv", "without_looking.csv"):
+        (ws.results / name).unlink(missing_ok=True)
+    ws.save_table(list_checks(findings), "checks.csv")
+
+
+def save_split(
+    ws: Workspace, decoded: pd.DataFrame, pictures: pd.DataFrame, findings: pd.DataFrame
+) -> None:
+    """Write what became of all files, what is known of the contents, and the split, which is last.
+
+    Args:
+        decoded: as `pixels.decode_pictures` returns it.
+        pictures: those of them that are used, with their groups and parts.
+        findings: of all steps.
+    """
+    save_checks(ws, findings)
+    contents = decoded.loc[decoded.digest != "", ["file", "digest", *MEASURED]]
+    contents = contents.merge(pictures[["file", "group"]].astype(str), how="left")
+    ws.save_table(contents, "pictures.csv")
+    ws.save_json({"train": str(ws.train)}, PREPARED)
+    ws.save_table(pictures[["file", "label", "part"]], "split.csv")
+
+
+def check_earlier(ws: Workspace, digests: pd.Series | None = None) -> None:
+    """Check that what 01 has prepared in these results earlier is `train`, wherever it lay then.
+
+    Args:
+        digests: of the pictures of `train`, of which the earlier ones need to be some. TRAIN_ANEW=1 in the
+            environment allows others. None where 01 doesn't run: then `train` is still called as it was.
+
+    Raises:
+        ValueError: it isn't, so models would be lost, or learn from other pictures; it names both folders.
+    """
+    path = ws.results / PREPARED
+    is_allowed = digests is not None and environ.get("TRAIN_ANEW")
+    if is_allowed or not path.exists():
+        return
+    earlier = read_json(path)["train"]
+    if digests is None:
+        is_same = earlier == str(ws.train)
+    else:
+        known = read_table(ws.results / "pictures.csv").digest
+        shared = known.isin(digests).sum()
+        is_same = shared >= MIN_SHARED * min(len(known), len(digests))
+    if not is_same:
+        raise ValueError(
+            f"{ws.results} has results of {earlier}, and these may not be pictures of {ws.train}: run "
+            "01_data_prep, with --anew if they aren't, or name other results."
+        )
+
+
 def read_split(ws: Workspace) -> pd.DataFrame:
     """Read the split: columns file, label, part, group (int), digest, taken, in the order of split.csv.
 
@@ -171,10 +231,6 @@ def read_split(ws: Workspace) -> pd.DataFrame:
     # An earlier version kept no dates.
     known = pictures.reindex(columns=["file", "group", "digest", "taken"])
     rows = rows[["file", "label", "part"]].merge(known, how="left", on="file")
-    if rows.digest.isna().any():
-        raise ValueError(
-            f"{ws.results}: split.csv has other files than pictures.csv: run 01 again."
-        )
     taken = pd.to_datetime(rows.taken, errors="coerce")
     return rows.assign(group=rows.group.astype(int), taken=taken)
 

@@ -108,6 +108,7 @@ def test_a_paths_file_may_lie_in_its_results_and_stays_as_it_is(write_paths, tmp
         {"train_labels": "s/mine.csv"},
         {"results": "cats/r"},
         {"scratch": "val/s"},
+        {"scratch": "dev_set (1)/s"},
         {"multi_labels": "cats.csv", "results": "cats/r", "train": "train/dog"},
     ],
 )
@@ -115,7 +116,7 @@ def test_results_scratch_and_pictures_lie_apart(
     write_paths, tmp_path, changes, read_all
 ):
     path = write_paths(**changes)
-    for name in ("r/.new", "val/cat", "cats"):
+    for name in ("r/.new", "val/cat", "dev_set (1)", "cats"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "train/bat").symlink_to(tmp_path / "cats")
     before = read_all(tmp_path)

@@ -48,7 +48,11 @@ def test_relative_paths_are_relative_to_the_json_file(
     ("changes", "error", "words"),
     [
         ({"trian": "train"}, ValueError, '"trian".*"train"'),
-        ({"train": "pictures"}, FileNotFoundError, 'pictures.*test, train.*"train"'),
+        (
+            {"train": "pictures"},
+            FileNotFoundError,
+            'pictures.*test, train.*"train".*MyDrive/',
+        ),
         ({"corrections": "x.csv"}, FileNotFoundError, 'x.csv.*"corrections"'),
         ({"scratch": 5}, ValueError, '"scratch".*in quotes'),
         ({"train": "$HOME/train"}, ValueError, '"train".*no path'),
@@ -80,6 +84,12 @@ def test_what_lies_on_the_web_stays_as_it_is_written(paths_file, place):
 
     assert ws.train == ws.test == place
     assert workspace.open(ws.save_paths()) == ws
+
+
+def test_folder_called_like_drive_is_one_of_this_machine(paths_file, tmp_path):
+    (tmp_path / "drive/pics").mkdir(parents=True)
+    ws = workspace.open(paths_file(train="drive/pics"))
+    assert ws.train == tmp_path / "drive/pics"
 
 
 def test_byte_order_mark_and_home_folder_are_understood(paths_file, monkeypatch):

@@ -13,9 +13,10 @@ from test_listing import touch
 
 from lib.base.workspace import read_table
 from lib.data import preparation, sources, split
-from lib.data.findings import check_classes, check_earlier, leave_out, save_views
+from lib.data.findings import leave_out
 from lib.data.labels import list_pictures
-from lib.data.split import read_split
+from lib.data.preparation import check_classes
+from lib.data.split import check_earlier, read_split, save_split
 
 
 def prepare(ws):
@@ -23,11 +24,11 @@ def prepare(ws):
     listed, odd = list_pictures(ws, ws.train, sources.find_validation(ws))
     check_classes(ws, listed, leave_out(listed, odd), odd)
     pictures, found = preparation.prepare(ws, ws.train, listed, odd, [48])
-    check_earlier(ws, pictures)
+    check_earlier(ws, pictures.digest)
     if (pictures.part == "").all():
         pictures = pictures.assign(part=split.split(pictures, 1))
     check_classes(ws, listed, pictures, found)
-    save_views(ws, pictures, pictures, found)
+    save_split(ws, pictures, pictures, found)
     checks = read_table(ws.results / "checks.csv")
     assert not checks.file.duplicated().any()
     return read_split(ws).set_index("file"), checks
@@ -135,6 +136,8 @@ def test_validation_folder_beside_train_is_used_and_its_leaks_left_out(drawn):
 def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_written(
     drawn,
 ):
+    """The split of a run before has other checks, so it goes."""
+    drawn.file("split.csv").touch()
     (drawn.train / "Mollusca").mkdir()
     raw = drawn.train / "Mollusca/1.orf"
     raw.write_text("IIRO: a RAW file, which nothing here reads")
@@ -144,6 +147,7 @@ def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_
 
     checks = read_table(drawn.results / "checks.csv")
     assert list(checks.file) == ["Mollusca/1.orf"]
+    assert not (drawn.results / "split.csv").exists()
     assert not list(drawn.scratch.glob("stores"))
 
 
@@ -198,6 +202,17 @@ def test_pictures_of_another_folder_do_not_take_the_place_of_a_split_unasked(
     monkeypatch.setenv("TRAIN_ANEW", "1")
     prepare(other)
     assert len(read_split(other)) == 19
+
+
+@pytest.mark.parametrize("train", ["https://a.org/set.zip", "kaggle:datasets/a/b"])
+def test_without_01_results_of_another_address_are_refused(prepared, train):
+    """Nor does --anew allow them, which trains anew."""
+    check_earlier(prepared)
+    with pytest.raises(ValueError, match=f"{train}.* 01_data_prep"):
+        check_earlier(replace(prepared, train=train))
+    prepared.save_json({"train": train}, "prepared_from.json")
+    with pytest.raises(ValueError, match=f"{prepared.train}.* 01_data_prep"):
+        check_earlier(prepared)
 
 
 def test_one_call_prepares_what_the_cells_of_01_show(doubtful, copied):

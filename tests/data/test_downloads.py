@@ -50,7 +50,7 @@ def test_failed_download_is_one_line_and_begins_anew(ws, archive, content):
     if content is not None:
         path.write_bytes(content or whole[: len(whole) // 2])
 
-    with pytest.raises(ValueError, match=FAULTS[content]) as caught:
+    with pytest.raises(OSError, match=FAULTS[content]) as caught:
         list_classes(ws)
     path.write_bytes(whole)
 
@@ -63,14 +63,14 @@ def test_server_that_sends_nothing_is_given_up(ws, monkeypatch):
     monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/set.zip"
-        with pytest.raises(ValueError, match="timed out"):
+        with pytest.raises(OSError, match="timed out"):
             downloads.fetch_archive(address, ws.scratch)
 
 
 def test_archive_larger_than_the_disk_is_not_downloaded(ws, archive, monkeypatch):
     usage = SimpleNamespace(free=100)
     monkeypatch.setattr("lib.base.storage.shutil.disk_usage", lambda path: usage)
-    with pytest.raises(ValueError, match="the download will need"):
+    with pytest.raises(OSError, match="the download will need"):
         downloads.fetch_archive(archive[1], ws.scratch)
 
 
@@ -101,5 +101,5 @@ def test_class_folders_of_kaggle_are_found(
 
 def test_answer_of_kaggle_is_said_with_what_to_do(kagglehub):
     kagglehub.dataset_download.side_effect = OSError("403 Client Error")
-    with pytest.raises(ValueError, match="kaggle:datasets/a/b .*: 403 .*KAGGLE_API"):
+    with pytest.raises(OSError, match="kaggle:datasets/a/b .*: 403 .*KAGGLE_API"):
         downloads.fetch_from_kaggle("datasets/a/b")

@@ -7,13 +7,13 @@ from conftest import join_checks
 from lib.base.workspace import Workspace
 from lib.data import labels, listing
 from lib.data.findings import (
-    check_classes,
     count_left_out,
     find,
     leave_out,
     list_checks,
 )
 from lib.data.labels import list_new_pictures
+from lib.data.preparation import check_classes
 
 
 def touch(folder, *files):

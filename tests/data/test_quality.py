@@ -6,7 +6,6 @@ from drawing import draw_picture
 from PIL import Image, ImageFilter
 
 from lib.data import pictures, quality
-from lib.data.findings import MEASURED
 from lib.data.pictures import square
 
 PICTURE = draw_picture("Aves", np.random.default_rng(1)).resize((320, 240))
@@ -19,7 +18,7 @@ def measure(*shown, frames=1):
         pixels = square(np.asarray(picture), quality.SIDE)
         decoded = pictures.Decoded(pixels, *picture.size, frames, np.datetime64("NaT"))
         rows.append(quality.gather_facts(pixels, decoded))
-    return pd.DataFrame(np.stack(rows)[MEASURED])
+    return pd.DataFrame(np.stack(rows)[quality.MEASURED])
 
 
 def list_doubts(*shown, frames=1):

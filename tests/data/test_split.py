@@ -181,10 +181,3 @@ def test_too_few_groups_for_the_folds_are_an_error():
     number = np.arange(12)
     with pytest.raises(ValueError, match="12 .* 3 groups.* 5 folds"):
         split.deal_folds(number % 2, number % 3, 5, seed=0)
-
-
-def test_split_of_other_files_than_the_pictures_is_an_error(prepared):
-    renamed = read_split(prepared).replace("red/000.png", "red/x.png")
-    prepared.save_table(renamed, "split.csv")
-    with pytest.raises(ValueError, match="split.csv .* pictures.csv"):
-        read_split(prepared)
