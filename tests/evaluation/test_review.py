@@ -81,7 +81,7 @@ def write_page(ws, findings, **columns):
         "reason": "blurred",
     }
     audit = audit.assign(**facts | columns)
-    review.write_review(ws, audit, NETWORK)
+    review.write_review(ws, audit, NETWORK, is_quick=True)
     return audit[audit.finding != ""].reset_index(drop=True)
 
 
@@ -319,35 +319,40 @@ def test_names_are_shown_as_text(opened, cases):
         assert " ".join(name.split()) in shown
 
 
-def decide_row(page):
-    """Take the suggestion for a case and all of its row; return the files of the row."""
-    names = "all => all.map(one => one.alt)"
-    files = page.locator("#alike img").evaluate_all(names)
-    page.keyboard.press("KeyA")
-    page.keyboard.press("KeyS")
-    return files
-
-
-def test_a_row_of_like_cases_is_decided_at_once(opened, cases, tmp_path):
-    files = decide_row(opened)
-
-    assert files
-    assert not opened.is_checked("#every"), "the next case is another decision"
-    rows = download(opened, tmp_path / "mine.csv")
-    assert rows == dict.fromkeys([cases.file[0], *files], cases.suggested[0])
-
-
-def test_one_step_back_undoes_a_row_and_keeps_what_was_decided_before(opened, tmp_path):
-    assert opened.is_disabled("#back"), "there is nothing to undo"
-    opened.keyboard.press("KeyL")
-    file = opened.evaluate("() => cases[0].file")
-    decide_row(opened)
-
+def test_pictures_of_a_class_are_decided_at_once_in_the_grid(opened, tmp_path):
+    """Keys, clicks and a drag select; each decision is undone in one step."""
+    opened.set_viewport_size({"width": 390, "height": 844})
+    opened.keyboard.press("KeyG")
+    tiles = opened.locator("#tiles [role=option]")
+    names = "all => all.map(one => one.title)"
+    files = tiles.evaluate_all(names)
+    opened.keyboard.press("Space")
+    opened.keyboard.press("Shift+ArrowRight")
+    opened.keyboard.press("KeyS")
+    assert opened.inner_text("#count") == "2 of 12 decided"
     opened.keyboard.press("Control+z")
+    assert opened.locator("[aria-selected=true]").evaluate_all(names) == files[:2]
+    assert opened.inner_text("#count") == "0 of 12 decided"
+    opened.keyboard.press("KeyL")
 
-    assert opened.inner_text("#case").startswith("Case 2:")
-    assert "as before" in opened.inner_text("#last")
-    assert download(opened, tmp_path / "mine.csv") == {file: ""}
+    opened.keyboard.press("KeyN")
+    others = tiles.evaluate_all(names)
+    tiles.first.click()
+    tiles.last.click(modifiers=["Shift"])
+    opened.keyboard.press("Escape")
+    box = tiles.first.bounding_box()
+    opened.mouse.move(box["x"] + 5, box["y"] + 5)
+    opened.mouse.down()
+    opened.mouse.move(box["x"] + 1.5 * box["width"], box["y"] + 9, steps=3)
+    opened.mouse.up()
+    opened.click("#find")
+    opened.keyboard.type("__proto__")
+    opened.keyboard.press("Enter")
+
+    assert find_violations(opened) == ""
+    assert opened.evaluate("document.documentElement.scrollWidth") == 390
+    expected = dict.fromkeys(files[:2], "") | dict.fromkeys(others[:2], "__proto__")
+    assert download(opened, tmp_path / "mine.csv") == expected
 
 
 def test_nearest_pictures_of_the_suggestion_and_of_the_label_stand_beside_it(

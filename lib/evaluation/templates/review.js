@@ -1,10 +1,9 @@
 const {key, cases, pictures, classes, earlier, folder} = JSON.parse(at("data").textContent);
 const FINDINGS = {"label?": "label to check", "copy?": "possible copy", outlier: "unlike its class", "": "next of the ranking"};
-const IN_A_ROW = 8;
 const numbers = new Map(cases.map(({file}, k) => [file, k]));
 // File to the row that was decided: file, label ("" to leave it out), digest; of an earlier audit of this set, too.
-let decisions = new Map(), now = 0, row = [];
-const steps = [];  // each has the case at which something was decided, and the rows before it
+let decisions = new Map(), now = 0;
+const steps = [];  // each has what was shown when something was decided, and the rows before it
 
 function describe(file) {
   const {label} = pictures[file], decided = decisions.get(file)?.[1];
@@ -47,16 +46,8 @@ function resize({clientX, clientY}) {
   box.scrollTo((box.scrollWidth - box.clientWidth) * clientX / innerWidth, (box.scrollHeight - box.clientHeight) * clientY / innerHeight);
 }
 
-// Undecided cases of the same label and suggestion.
-function findRow({file, suggested}) {
-  const isSame = one => pictures[one.file].label === pictures[file].label && one.suggested === suggested;
-  return cases.filter(one => one.file !== file && !isDecided(one) && isSame(one) && pictures[one.file].data)
-    .slice(0, IN_A_ROW).map(one => one.file);
-}
-
 function show(k, last = "") {
   now = k;
-  const focused = document.activeElement;
   const {file, suggested, self_confidence, probability, finding, reason, neighbour, own} = cases[k];
   const {label} = pictures[file], isOther = suggested !== label, isCopy = finding.includes("copy?");
   const found = finding.split("; ").map(word => FINDINGS[word]).join(", ");
@@ -68,9 +59,7 @@ function show(k, last = "") {
   draw("own", own === neighbour ? "" : own, "nearest of its own label");
   at("keep").firstChild.textContent = `Keep ${label}`;
   at("take").firstChild.textContent = isOther ? `Take ${suggested}` : "No other is suggested";
-  at("take").disabled = !isOther;
-  at("withdraw").disabled = !isDecided(cases[k]);
-  at("back").disabled = !steps.length;
+  update({keep: true, take: isOther, leave: true, withdraw: isDecided(cases[k])});
   const sure = `${label}, its label: ${write(self_confidence)}`;
   const facts = [
     ["Picture", file],
@@ -80,16 +69,19 @@ function show(k, last = "") {
     ["Your decision", describe(file)]];
   at("facts").replaceChildren(...facts.filter(([, text]) => text)
     .flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)]));
+}
+
+// What both views have; `can` tells which decisions can be made.
+function update(can) {
+  const focused = document.activeElement;
+  for (const [id, isPossible] of Object.entries(can)) at(id).disabled = !isPossible;
+  at("back").disabled = !steps.length;
   at("progress").value = cases.filter(isDecided).length;
   at("count").textContent = `${at("progress").value} of ${cases.length} decided`;
   at("download").disabled = !decisions.size && !earlier.length;
   at("find").value = "";
-  row = findRow(cases[k]);
-  at("row").hidden = !row.length;
-  at("every").checked = false;
-  at("alike").replaceChildren(...row.map(one => enlarge(one, one)));
   // Who presses Enter once more decides nothing.
-  if (focused.disabled) at("next").focus();
+  if (focused.disabled) (isGrid() ? at("tiles").children[active] : at("next")).focus();
 }
 
 function list(file) {
@@ -122,26 +114,41 @@ function put(rows) {
   return before;
 }
 
-function withdraw() {
-  const {file} = cases[now];
-  steps.push({k: now, before: put([[file, undefined]])});
-  show(now, `${file}: ${describe(file)}.`);
-}
-
+// Decide about all that is selected in the grid, else about the case. `label` gives each case its label,
+// "" to leave it out, undefined to withdraw what was decided.
 function decide(label) {
-  const {file} = cases[now], more = at("every").checked ? row : [];
-  const rows = [file, ...more].map(one => [one, [one, label, pictures[one].digest]]);
-  steps.push({k: now, before: put(rows)});
+  const files = isGrid() ? [...selected] : [cases[now].file];
+  if (!files.length) return;
+  const rows = files.map(file => {
+    const given = label(cases[numbers.get(file)]);
+    return [file, given === undefined ? undefined : [file, given, pictures[file].digest]];
+  });
+  steps.push({k: now, label: isGrid() && at("class").value, before: put(rows)});
+  const what = files.length > 1 ? `${files.length} pictures` : files[0];
+  const said = `${what}: ${[...new Set(files.map(describe))].join(", ")}.`;
+  const end = cases.every(isDecided) ? " All are decided: download the corrections." : "";
+  if (isGrid()) {
+    selected.clear();
+    active = findUndecided(active);
+    return showGrid(said + end);
+  }
+  const isWithdrawn = rows[0][1] === undefined;
   const order = cases.map((_, k) => (now + 1 + k) % cases.length);
-  const following = order.find(k => !isDecided(cases[k]));
-  const end = following === undefined ? " All are decided: download the corrections." : "";
-  show(following ?? now, `${more.length ? `${file} and ${more.length} more` : file}: ${describe(file)}.${end}`);
+  const following = isWithdrawn ? now : order.find(k => !isDecided(cases[k])) ?? now;
+  show(following, said + end);
 }
 
 function goBack() {
-  const {k, before} = steps.pop();
+  const {k, label, before} = steps.pop();
   put(before);
-  show(k, `One step back: ${before.length > 1 ? `${before.length} pictures are` : `${cases[k].file} is`} as before.`);
+  const said = `One step back: ${before.length > 1 ? `${before.length} pictures are` : `${before[0][0]} is`} as before.`;
+  if (!label) {
+    now = k;
+    return openView("one", said);
+  }
+  openView("many");
+  openClass(label, before.map(([file]) => file));
+  showGrid(said);
 }
 
 function choose() {
@@ -149,7 +156,7 @@ function choose() {
   at("unknown").hidden = !name || classes.includes(name);
   if (!classes.includes(name)) return;
   at("find").blur();
-  decide(name);
+  decide(() => name);
 }
 
 function download() {
@@ -157,10 +164,11 @@ function download() {
   saveTable("corrections.csv", [["file", "label", "digest"], ...new Map([...byFile(earlier), ...decisions]).values()]);
 }
 
-const step = by => show((now + by + cases.length) % cases.length);
 const actions = {
-  keep: () => decide(pictures[cases[now].file].label), take: () => decide(cases[now].suggested), leave: () => decide(""), withdraw,
-  back: goBack, previous: () => step(-1), next: () => step(1), size: resize, close: () => at("zoom").close(), download,
+  keep: () => decide(({file}) => pictures[file].label), take: () => decide(({suggested}) => suggested),
+  leave: () => decide(() => ""), withdraw: () => decide(() => undefined), back: goBack,
+  previous: () => step(-1), next: () => step(1), one: () => openView("one"), many: () => openView("many"),
+  large: () => zoom(tiles[active].file), size: resize, close: () => at("zoom").close(), download,
 };
 for (const [id, action] of Object.entries(actions)) at(id).onclick = action;
 // Taken from the list, not typed: "cat" may be the beginning of "catfish".
@@ -171,30 +179,36 @@ at("find").onkeydown = event => {
 };
 
 // By the letters on the keys; on keyboards of other scripts by their place.
-const keys = {k: "keep", s: "take", l: "leave", w: "withdraw", a: "every", arrowleft: "previous", arrowright: "next"};
+const keys = {k: "keep", s: "take", l: "leave", w: "withdraw"};
+const keysOfOne = {...keys, arrowleft: "previous", arrowright: "next", g: "many"};
+const keysOfGrid = {...keys, p: "previous", n: "next", g: "one"};
 document.addEventListener("keydown", event => {
-  if (event.altKey || event.repeat || !at("keys").checked || event.target === at("find")) return;
+  if (event.altKey || !at("keys").checked || [at("find"), at("class")].includes(event.target)) return;
   const name = (/^[a-z]$/i.test(event.key) ? event.key : event.code.replace("Key", "")).toLowerCase();
   const isOpen = at("zoom").open;
+  if (isGrid() && !isOpen && press(event)) return event.preventDefault();
+  if (event.repeat) return;
+  const id = (isGrid() ? keysOfGrid : keysOfOne)[name];
   if (event.ctrlKey || event.metaKey) {
     if (name !== "z" || isOpen) return;
     at("back").click();
-  } else if (name === "z") isOpen ? at("zoom").close() : zoom(cases[now].file);
+  } else if (name === "z") isOpen ? at("zoom").close() : zoom(isGrid() ? tiles[active].file : cases[now].file);
   else if (isOpen) return;
   else if (name === "o") at("find").focus();
-  else if (keys[name]) at(keys[name]).click();
+  else if (id) at(id).click();
   else return;
   // The letter must not be typed into the field that it opens.
   event.preventDefault();
 });
 
 at("names").append(...classes.map(name => make("option", {value: name})));
-at("all").append(...cases.map((_, k) => make("li", {}, make("button", {onclick: () => show(k)}))));
+at("all").append(...cases.map((_, k) => make("li", {}, make("button", {onclick: () => { now = k; openView("one"); }}))));
 function start(find) {
   recall();
   for (const {file} of cases) list(file);
-  show(find());
+  now = find();
+  listClasses();
+  openView(isGrid() ? "many" : "one");
 }
 
 addEventListener("storage", () => start(() => now));
-start(() => Math.max(cases.findIndex(one => !isDecided(one)), 0));
