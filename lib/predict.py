@@ -168,7 +168,6 @@ def _answer(options, record, files):
     """Ask the model, and return the table of its answers."""
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
     from lib.models import classify, saved
-    from lib.models.parts import has_backbone
 
     folders = [Path(), *filter(Path.is_dir, map(Path, options.pictures))]
     groups = list_groups(options.group_by, files, folders) if options.group_by else []
@@ -177,9 +176,7 @@ def _answer(options, record, files):
     model, _ = saved.open_model(options.model)
     if record.thresholds:
         return classify.list_labels(model, record, files, options.probabilities)
-    y_prob, features, problems = classify.predict_files(
-        model, Path(), files, with_features=has_backbone(model)
-    )
+    y_prob, features, problems = classify.predict_files(model, Path(), files)
     print("temperature:", record.temperature or "none is stored, 08 fits one")
     if options.classes:
         possible = np.maximum(y_prob, MIN_PROBABILITY)
@@ -234,17 +231,17 @@ def _list_sets(options, y_prob, record, notes):
 def _list_distances(path, model, record, features):
     """Return the columns of distances, and of notes about strangers."""
     from lib.models import resemblance
+    from lib.models.parts import find_parts
 
     try:
-        known = resemblance.open_features(model, record, path.with_suffix(".npz"))
+        find_parts(model)
+        known = resemblance.open_features(path.with_suffix(".npz"), record)
     except ValueError as error:
         print(error)
         return {"distance": "", "note": ""}
-    distances = resemblance.measure_distances(features, known["features"])
-    coverage = record.answer_sets.coverage
-    limit = strangers.limit_strangers(known["distances"], known["groups"], coverage)
-    print(strangers.describe_strangers(limit))
-    notes = strangers.mark_strangers(distances, limit)
+    distances = resemblance.measure_distances(features, known)
+    print(strangers.describe_strangers(record.strangers))
+    notes = strangers.mark_strangers(distances, record.strangers)
     return {"distance": distances.round(6), "note": notes}
 
 

@@ -38,7 +38,7 @@ from scipy import fft
 from lib.base import machine, storage, workspace
 from lib.data import generators, pixels, split
 from lib.data.labels import list_pictures
-from lib.models import backbones, classify, keys, networks, parts, training
+from lib.models import backbones, keys, networks, parts, training
 from lib.models.features import cached_features
 from lib.runner import choose_notebooks
 
@@ -421,8 +421,8 @@ def measure_transfer(ws, pairs: int, root: Path) -> tuple[dict, list, list]:
             extractor, head, ours, replace(ws, scratch=root / str(pair)), EPOCHS
         )
         seconds.append((reported, time.perf_counter() - started))
-    _, from_pixels = classify.predict_batches(model, ours[1])
-    _, from_features = classify.predict_batches(head, batches[1])
+    from_pixels = model.predict(generators.stream(ours[1]), verbose=0)
+    from_features = head.predict(generators.stream(batches[1]), verbose=0)
     difference = abs(from_pixels - from_features).max()
     note = f"report's way extrapolated; largest difference of a probability {difference:.1e}"
     row = make_row(

@@ -18,7 +18,7 @@ from drawing import CLASS_NAMES, draw_picture
 
 from lib.base import workspace
 from lib.data import pixels, split
-from lib.models import backbones, heads, linear, parts, saved
+from lib.models import backbones, linear, parts, saved
 
 COUNT, SEED = 80, 38  # fresh drawings of each class
 
@@ -51,7 +51,7 @@ def judge(ws, names, count=COUNT):
     """Print the accuracy of a linear head and of models: on the validation part, and on fresh drawings."""
     backbone = backbones.load_backbone("sketches", None, None, {}, None)
     extractor = parts.build_extractor(backbone)
-    head = heads.build_head(fit_head(ws, extractor))
+    head = parts.build_head(fit_head(ws, extractor))
     linear_model = keras.Model(extractor.input, head(extractor.output))
     models = {"a linear head on sketches": linear_model}
     for name in names:

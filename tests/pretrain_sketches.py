@@ -13,7 +13,7 @@ from drawing import draw_picture
 from keras import layers
 
 from lib.data.pictures import square
-from lib.models import files
+from lib.models import saved
 
 KINDS, PER_KIND, SIDE, EPOCHS, BATCH, SEED = 150, 110, 80, 16, 64, 7
 COLOURS = "white black orange linen seagreen crimson gold sienna slateblue pink".split()
@@ -226,7 +226,7 @@ def train(path, count=KINDS, per_kind=PER_KIND, epochs=EPOCHS, seed=SEED):
     model.fit(
         np.array(images), keras.utils.to_categorical(y_true), BATCH, epochs, verbose=2
     )
-    files.write_model(network, path)
+    saved.write_model(network, path)
     made = {
         "made_by": "tests/pretrain_sketches.py",
         "kinds": count,

@@ -23,7 +23,7 @@ from lib import chain
 from lib.base import storage, workspace
 from lib.data import generators, labels, pictures, pixels
 from lib.data.split import read_split
-from lib.models import classify, saved, training
+from lib.models import saved, training
 from lib.models.features import cached_features
 
 GOOD = encode(PICTURE)
@@ -217,7 +217,7 @@ def train_deterministically(ws, reverse, cores):
     table = prepare_and_split(ws)
     run = train_tiny(ws, epochs=2, run_eagerly=False, DETERMINISTIC=True)
     _, validation = generators.pair(ws, 8, 5, seed=0)
-    _, y_prob = classify.predict_batches(run.model, validation)
+    y_prob = run.model.predict(generators.stream(validation), verbose=0)
     images = pixels.open_pixels(ws, table.sort_values("file"), 8)[:]
     arrays = [*run.model.get_weights(), y_prob, images]
     np.save(ws.file("outcome.npy"), np.concatenate([np.ravel(one) for one in arrays]))
@@ -253,7 +253,7 @@ def test_model_that_holds_code_is_refused(prepared):
     path = prepared.results / "models/tiny.keras"
     keras.Sequential(layers).save(path)
     metadata = json.loads(path.with_suffix(".json").read_text())
-    metadata["file_hash"] = saved.hash_file(path, metadata["class_names"])
+    metadata["file_hash"] = saved.hash_model(path, metadata["class_names"])
     prepared.save_json(metadata, "models/tiny.json")
 
     with pytest.raises(ValueError, match="(?i)lambda"):

@@ -15,7 +15,6 @@ from lib.base.workspace import Workspace
 from lib.evaluation.conformal import describe_sets
 from lib.evaluation.display import save_page
 from lib.evaluation.metrics import Score
-from lib.evaluation.strangers import limit_strangers
 from lib.evaluation.wording import format_number
 from lib.models.record import Record
 
@@ -36,7 +35,7 @@ def write_page(
     score: Score | dict,
     flattered: bool,
     lacks: str = "",
-    known: dict | None = None,
+    known: np.ndarray | None = None,
     examples: Sequence[Path] = (),
 ) -> str:
     """Write model.html; return a line on its size, or a note on why there is none.
@@ -47,7 +46,7 @@ def write_page(
         score: of the model, or metrics_multilabel.json.
         flattered: whether the pictures of the score chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
-        known: features, distances and groups of `resemblance`, by which strangers are marked.
+        known: of `resemblance.gather_known`, by which strangers are marked.
         examples: pictures that stand in the page, small, so that they can be tried at once.
     """
     ws.file("model.html").unlink(missing_ok=True)
@@ -98,11 +97,9 @@ def _describe_strangers(record, known):
     """Return the mark of strangers, and what tells them; nothing where there is no backbone."""
     if known is None:
         return {}
-    coverage = record.answer_sets.coverage
-    limit = limit_strangers(known["distances"], known["groups"], coverage)
     # As fine as float16, and read by every browser.
-    features = (32767 * known["features"].astype(np.float32)).round().astype("<i2")
-    return limit | {"features": _pack(features.tobytes())}
+    features = (32767 * known.astype(np.float32)).round().astype("<i2")
+    return vars(record.strangers) | {"features": _pack(features.tobytes())}
 
 
 def _pack(content):

@@ -9,7 +9,8 @@ import numpy as np
 from lib.base.storage import atomic_write
 from lib.data.generators import Batches
 from lib.models.keys import describe_settings
-from lib.models.saved import HISTORY_COLUMNS
+
+HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -61,12 +62,12 @@ class Checkpoint(keras.callbacks.Callback):
         Raises:
             ValueError: it would train other epochs or batches, or the model is no longer as it was built.
         """
-        for what, number in (("epochs", self.epochs), ("steps", len(self.batches))):
-            if self.params[what] != number:
-                raise ValueError(
-                    f"{self.name}: `fit` has {what}={self.params[what]}, and this training {number}: change "
-                    "EPOCHS or BATCH_SIZE in the cell of the parameters, and run all cells again."
-                )
+        expected = {"epochs": self.epochs, "steps": len(self.batches)}
+        if not expected.items() <= self.params.items():
+            raise ValueError(
+                f"{self.name}: `fit` has {self.params}, and this training {expected}: change EPOCHS or "
+                "BATCH_SIZE in the cell of the parameters, and run all cells again."
+            )
         if _list_fixed(self.model) != self.built:
             raise ValueError(
                 f"{self.name}: the model was changed after it was built: set its layers, what learns and "
@@ -92,14 +93,9 @@ class Checkpoint(keras.callbacks.Callback):
         """Add a row to the history, and write the file.
 
         Raises:
-            ValueError: `fit` has no validation data.
             FloatingPointError: the loss is infinite or no number.
         """
         seconds = time.perf_counter() - self.started
-        if "val_loss" not in logs:
-            raise ValueError(
-                f"{self.name}: `fit` has no validation_data=run.validation."
-            )
         if not np.isfinite(logs["loss"]):
             raise FloatingPointError(
                 f"{self.name}: the loss of epoch {epoch + 1} is {logs['loss']}: take a tenth of the "

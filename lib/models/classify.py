@@ -1,4 +1,4 @@
-"""The answers of a model: to batches, and to files of any kind."""
+"""The answers of a model to files of any kind."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,31 +10,26 @@ import pandas as pd
 from lib.base.machine import count_cores
 from lib.base.work import show_progress
 from lib.data import pictures
-from lib.data.generators import Batches
 from lib.data.listing import escape
-from lib.models.parts import expose_features
+from lib.models.parts import expose_features, has_backbone
 from lib.models.record import Record
 from lib.models.temperature import apply_temperature
 
 BATCH = 32
 
 
-def predict_files(
-    model: keras.Model,
-    folder: Path,
-    files: list,
-    with_features: bool = False,
-) -> tuple:
+def predict_files(model: keras.Model, folder: Path, files: list) -> tuple:
     """Ask a model about one or more files, relative to a folder, in one pass.
 
-    Here and below, a `LiteRTModel` is asked like any other model.
+    A `LiteRTModel` is asked like any other model.
 
     Returns:
         Its own probabilities, float32 (n, classes); features, float32 (n, d), where d is
-        0 unless they are wanted; and problems, str (n,): "", or the word of
+        0 of a model without a backbone; and problems, str (n,): "", or the word of
         `pictures.PictureError` for a file that can't be read, whose rows mean nothing.
     """
-    network = expose_features(model) if with_features else model
+    gives_features = isinstance(model, keras.Model) and has_backbone(model)
+    network = expose_features(model) if gives_features else model
     size = model.input_shape[1]
     paths = [Path(folder, file) for file in files]
     # A batch always has 32 places, so that no answer depends on the other pictures.
@@ -49,7 +44,7 @@ def predict_files(
             block = paths[start : start + BATCH]
             problems += pool.map(_fill, images, block)
             answers = network.predict_on_batch(images)
-            if not with_features:
+            if not gives_features:
                 answers = [answers, answers[:, :0]]
             y_prob.append(answers[0][: len(block)])
             features.append(answers[1][: len(block)])
@@ -116,24 +111,6 @@ def _finish(table, names, y_prob, probabilities):
     answers = table.columns.drop(["file", "problem"])
     table.loc[table.problem != "", answers] = None
     return table
-
-
-def predict_batches(model: keras.Model, batches: Batches) -> tuple:
-    """Gather labels and probabilities in one pass, so that they belong together.
-
-    Args:
-        batches: in fixed order.
-
-    Returns:
-        The index of each true class, int64 (n,), and probabilities, float32 (n, classes).
-    """
-    y_true = []
-    y_prob = []
-    bar = show_progress(batches, f"predicting with {model.name}", unit="batch")
-    for images, one_hot in bar:
-        y_true.append(one_hot.argmax(axis=1))
-        y_prob.append(model.predict_on_batch(images))
-    return np.concatenate(y_true), np.concatenate(y_prob, dtype=np.float32)
 
 
 def list_labels(

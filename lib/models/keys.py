@@ -1,12 +1,10 @@
 """What counts: the keys of models and of trainings."""
 
-import ast
 import hashlib
 import inspect
 import json
-import textwrap
+import re
 import uuid
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -14,7 +12,12 @@ import numpy as np
 from lib.data.generators import Batches
 
 # Counts in every key: raise it when the same settings no longer give the same training.
-TRAINING_VERSION = 7
+TRAINING_VERSION = 8
+# Of JSON, the name of an object (that of a policy is what it computes in), and a layer that is meant by
+# its name: [name, call, which answer of it].
+NAME = re.compile(
+    r'(?<!Policy", "config": {"name": )(?<="name": )"[^"]*"|(?<=\[)"[^"]*"(?=, \d+, \d+])'
+)
 
 
 def make_key(*parts: object) -> str:
@@ -44,57 +47,44 @@ def _describe(part):
 
 
 def _describe_config(config):
-    """Return what counts of a configuration: neither names nor what `simplify` leaves out."""
-    return _drop_names(simplify(config), {})
+    """Return as text what counts of a configuration, without what `simplify` leaves out.
 
+    Names are numbered in the order in which they first appear: so they don't count, but which layer is
+    meant does.
+    """
+    numbers = {}
 
-def _drop_names(config, positions):
-    """Leave out names; a layer that is meant by its name is told by its position in the model."""
-    match config:
-        # A layer, its call and which answer of it.
-        case [str(name), int(), int()]:
-            return [positions.get(name, name), *config[1:]]
-        case list():
-            return [_drop_names(value, positions) for value in config]
-        # Its name is what it computes in.
-        case {"class_name": str(kind)} if "Policy" in kind:
-            return config
-        case {"input_layers": _, "layers": layers}:
-            positions = {layer["name"]: k for k, layer in enumerate(layers)}
-    if not isinstance(config, dict):
-        return config
-    named = config.items()
-    return {key: _drop_names(value, positions) for key, value in named if key != "name"}
+    def find_number(name: re.Match) -> str:
+        return str(numbers.setdefault(name[0], len(numbers)))
+
+    text = json.dumps(simplify(config), sort_keys=True)
+    return NAME.sub(find_number, text)
 
 
 def make_keys(
     model: keras.Model,
-    build: Callable,
     batches: list[Batches],
     decisive: list,
     seed: int,
 ) -> dict:
     """Make the keys of a training, as fields of its record.
 
-    A training is decided by the batches, the layers, how the model is compiled, what learns, the code,
-    and all weights. A family leaves out the seed and the first weights of what learns. Where a model is
+    A training is decided by the batches, the layers, how the model is compiled, what learns, and all
+    weights. A family leaves out the seed and the first weights of what learns. Where a model is
     compiled with code of one's own the key is always another, and a note says so.
 
     Args:
         model: as it is compiled.
-        build: the function that made it, written with `def` in a cell or a file.
         batches: to train and to validate on.
         decisive: further settings, such as epochs.
         seed: of the first weights and the batches.
     """
-    source = textwrap.dedent(inspect.getsource(build))
     family = make_key(
         decisive,
         TRAINING_VERSION,
         batches[0].part.set_hash,
         [part.describe() for part in batches],
         describe_settings(model),
-        ast.unparse(ast.parse(source)),  # without its comments
         model.non_trainable_weights,
     )
     custom = find_custom_objects(simplify(model.get_compile_config()))

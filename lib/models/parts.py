@@ -1,8 +1,10 @@
 """The two parts of a model: an extractor, from pixels to pooled features, and the head behind it."""
 
 import keras
+import numpy as np
 from keras import layers
 
+from lib.models.linear import TunedLogistic
 from lib.models.networks import Network
 
 
@@ -60,3 +62,27 @@ def expose_features(model: keras.Model) -> keras.Model:
     """Make of a model with a backbone one that gives probabilities and, from the same pass, features."""
     outputs = [*model.outputs, model.layers[-2].output]
     return keras.Model(model.inputs, outputs, name=model.name)
+
+
+def build_head(classifier: TunedLogistic) -> keras.Sequential:
+    """Build a classifier's twin: features as they are, (n, d), to probabilities."""
+    weights, bias = unscale(classifier)
+    if len(classifier.classes_) == 2:
+        # Softmax gives the first class a logit, too: 0.
+        weights = np.pad(weights, [(0, 0), (1, 0)])
+        bias = np.pad(bias, (1, 0))
+    dense = layers.Dense(len(bias), activation="softmax")
+    head = keras.Sequential([keras.Input((len(weights),)), dense], name="head")
+    head.set_weights([weights, bias])
+    return head
+
+
+def unscale(classifier: TunedLogistic) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights, (d, classes), and bias for features that are not standardised.
+
+    Both are divided by the temperature. For two classes scikit-learn has those of the second alone.
+    """
+    scaler, regression = classifier.pipeline_
+    coefficients = regression.coef_ / scaler.scale_
+    bias = regression.intercept_ - coefficients @ scaler.mean_
+    return coefficients.T / classifier.temperature_, bias / classifier.temperature_

@@ -23,6 +23,15 @@ class AnswerSets:
 
 
 @dataclass(frozen=True)
+class StrangerLimit:
+    """The distance beyond which a picture is a stranger, as 10 has found it."""
+
+    mark: str = ""  # the word for a stranger
+    farthest: float | None = None  # a distance; None where groups are too few
+    groups: int = 0  # how many set it; none before 10 has run
+
+
+@dataclass(frozen=True)
 class Record:
     """What is known of a saved model.
 
@@ -33,7 +42,7 @@ class Record:
     name: str  # of its file, and of all files that tell of it
     class_names: list[str]
     image_size: int  # side of the pictures, in pixels
-    file_hash: str = ""  # `saved.hash_file`
+    file_hash: str = ""  # `saved.hash_model`
     configuration: str = ""  # of which it is one training
     kind: str = ""  # how it was made: network, transfer, linear, finetuned, multilabel
     notebook: str = ""
@@ -50,6 +59,7 @@ class Record:
     backbone_origin: dict = field(default_factory=dict)  # `networks.describe_origin`
     characteristics: str = ""
     purpose: str = ""
+    history: dict = field(default_factory=dict)  # as in `training.Trained`
     seconds: float | None = None
     parameters_total: int | None = None
     parameters_trainable: int | None = None
@@ -61,6 +71,7 @@ class Record:
     calibrated_on: str = ""  # "" for validation pictures
     candidates: list[dict] = field(default_factory=list)  # of the contest that it won
     answer_sets: AnswerSets = AnswerSets()
+    strangers: StrangerLimit = StrangerLimit()
     # As 10 was told: of the model, and what the Hub calls its pictures.
     licence: str = ""
     dataset: str = ""
@@ -135,8 +146,8 @@ def read_record(path: Path) -> Record | None:
     """Read the JSON beside a file; None where it is missing or damaged."""
     try:
         facts = _read_fields(path.with_suffix(".json"), Record)
-        if "answer_sets" in facts:
-            facts["answer_sets"] = AnswerSets(**facts["answer_sets"] or {})
+        for name, kind in (("answer_sets", AnswerSets), ("strangers", StrangerLimit)):
+            facts[name] = kind(**facts.get(name) or {})
         return Record(**facts)
     except (OSError, TypeError, ValueError):
         return None

@@ -38,52 +38,48 @@ def measure_distances(features: np.ndarray, known: np.ndarray) -> np.ndarray:
     return distances.mean(axis=1, dtype=np.float32)
 
 
-def keep_features(ws: Workspace, model: keras.Model, record: Record) -> None:
-    """Write models/<name>.npz: training features, and distances of validation pictures."""
+def gather_known(
+    ws: Workspace, model: keras.Model, record: Record
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gather features of training pictures, and how far the validation pictures are from them.
+
+    Returns:
+        float16 (k, d), as `measure_distances` takes them; float32 (n,), the distances of the validation
+        pictures.
+    """
     extractor, _ = find_parts(model)
     table = read_split(ws)
-    validation = table[table.part == "validation"]
     shuffled = table[table.part == "train"].sample(frac=1, random_state=0)
     # As many of each class while there are enough.
     turn = shuffled.groupby("label").cumcount().sort_values(kind="stable")
     count = MAX_NUMBERS // extractor.output_shape[1]
     sample = shuffled.loc[turn.index[:count]]
-    rows = pd.concat([sample, validation])
+    rows = pd.concat([sample, table[table.part == "validation"]])
     images = open_pixels(ws, rows, record.image_size)
     features = cached_features(extractor, images, ws)[:]
     known = normalize(features[: len(sample)]).astype(np.float16)
-    distances = measure_distances(features[len(sample) :], known)
+    return known, measure_distances(features[len(sample) :], known)
+
+
+def keep_features(ws: Workspace, record: Record, known: np.ndarray) -> None:
+    """Write models/<name>.npz: the features of training pictures that `gather_known` has gathered."""
     with atomic_write(ws.file("models", f"{record.name}.npz")) as part:
-        np.savez(
-            part,
-            model=record.file_hash,
-            features=known,
-            distances=distances,
-            groups=validation.group,
-        )
+        np.savez(part, model=record.file_hash, features=known)
 
 
-def open_features(
-    model: keras.Model, record: Record, path: Path
-) -> dict[str, np.ndarray]:
-    """Open the file that `keep_features` wrote.
-
-    Returns:
-        features, float16 (k, d); distances, float32 (n,); groups, int (n,); model.
+def open_features(path: Path, record: Record) -> np.ndarray:
+    """Open the file that `keep_features` wrote, float16 (k, d).
 
     Raises:
-        ValueError: the model has no backbone, or the file is missing, damaged or of
-            another model.
+        ValueError: it is missing, damaged or of another model.
     """
-    find_parts(model)
     try:
         with np.load(path) as file:
-            kept = dict(file)
+            if file["model"] == record.file_hash:
+                return file["features"]
     except Exception:  # numpy raises several kinds for a file that is none of its own
-        kept = {}
-    if kept.get("model") != record.file_hash:
-        raise ValueError(
-            f"{path} is missing, damaged or of another model: run 10_hand_over with "
-            "MODEL naming this model, or copy the file."
-        )
-    return kept
+        pass
+    raise ValueError(
+        f"{path} is missing, damaged or of another model: run 10_hand_over with MODEL naming this model, "
+        "or copy the file."
+    )

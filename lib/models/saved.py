@@ -1,8 +1,11 @@
-"""Describe, save and load models."""
+"""Describe, save and load models, in files that older and newer versions of Keras open, too."""
 
 import hashlib
 import json
+import re
 import time
+import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -11,11 +14,10 @@ import pandas as pd
 
 from lib.base.machine import PACKAGES, describe_environment, find_versions
 from lib.base.storage import atomic_write
-from lib.base.workspace import Workspace, read_table
-from lib.models.files import write_model
+from lib.base.workspace import Workspace
+from lib.models.keys import find_custom_objects, simplify
 from lib.models.record import Record, read_record, update_record
 
-HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
 # How far the answers of a file may differ from its model's on the same machine.
 TOLERANCE = 1e-4
 # Where one of them multiplies with ten bits: in half precision, and on GPUs that compute float32 as TF32.
@@ -45,6 +47,42 @@ def describe_model(model: keras.Model, ws: Workspace, **facts: object) -> Record
     return Record(**own | facts)
 
 
+def check_saveable(model: keras.Model) -> None:
+    """Check that a model holds no code that its file would not carry to another notebook.
+
+    Raises:
+        ValueError: it does; the message names it.
+    """
+    config = simplify(keras.saving.serialize_keras_object(model))
+    custom = ", ".join(find_custom_objects(config))
+    if custom:
+        raise ValueError(
+            f"{model.name} can't be saved: {custom} is code that its file would not hold, so no "
+            "other notebook could open it. Build it of layers and functions of Keras."
+        )
+
+
+def write_model(model: keras.Model, path: Path) -> None:
+    """Write a model, without its optimizer and in float32, so that it opens in older and newer Keras.
+
+    The same model gives the same bytes.
+    """
+    text = json.dumps(simplify(model.get_config()))
+    config = json.loads(re.sub("mixed_b?float16", "float32", text))
+    plain = type(model).from_config(config)
+    plain.set_weights(model.get_weights())
+    plain.save(path)
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    saved = json.loads(members["config.json"])
+    members["config.json"] = json.dumps(simplify(saved))
+    # The date stands in the record.
+    members["metadata.json"] = json.dumps({"keras_version": keras.__version__})
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(zipfile.ZipInfo(name), content)
+
+
 def save(
     model: keras.Model,
     ws: Workspace,
@@ -52,19 +90,19 @@ def save(
     *,
     pictures: np.ndarray,
     y_prob: np.ndarray,
-    history: pd.DataFrame | None = None,
 ) -> Record:
-    """Save a model, its history and its record, if its file answers as it should.
+    """Save a model and its record, if its file answers as it should.
 
-    Only then does the file get its name. The record, written last, makes the model complete.
+    Only then does the file get its name. The record, written last, makes the model complete. What was
+    made of a model that this one replaces goes, but for the licence that a person has given. The same
+    model, saved again, keeps all that was found and made of it.
 
     Args:
         model: RGB pictures of 0-255 in, probabilities out.
         ws: the workspace.
-        record: of `describe_model`.
+        record: of `describe_model`; its history is also written as a CSV file.
         pictures: uint8 (n, size, size, 3), n at least 1.
         y_prob: float (n, classes), what it answers to them, or the classifier that its head was made of.
-        history: one row per epoch of the training; None where there were no epochs.
 
     Returns:
         The record, with the hash of the file.
@@ -72,20 +110,29 @@ def save(
     Raises:
         ValueError: the file gives other probabilities.
     """
-    name = record.name
-    path = ws.file("models", f"{name}.keras")
+    path = ws.file("models", f"{record.name}.keras")
+    kept = read_record(path)
     with atomic_write(path) as part:
         write_model(model, part)
         _check_answers(model, part, pictures=pictures, y_prob=y_prob)
-    # What was made of the model that this one replaces.
-    (ws.results / f"predictions/{name}.csv").unlink(missing_ok=True)
+        model_hash = hash_model(part, record.class_names)
+    if kept is not None:
+        if kept.key == record.key and kept.file_hash == model_hash:
+            return _complete(ws, kept)
+        record = replace(record, licence=kept.licence, dataset=kept.dataset)
+    (ws.results / f"predictions/{record.name}.csv").unlink(missing_ok=True)
     for suffix in (".md", ".npz", ".tflite"):
         path.with_suffix(suffix).unlink(missing_ok=True)
-    if history is not None:
-        ws.save_table(history, f"history/{name}.csv")
-    record = update_record(ws, record, file_hash=hash_file(path, record.class_names))
-    for kept in ws.results.glob(f"checkpoints/{name}-{'?' * 16}.npz"):
-        kept.unlink()
+    return _complete(ws, replace(record, file_hash=model_hash))
+
+
+def _complete(ws, record):
+    """Write history and record, after which no checkpoint is needed."""
+    if record.history:
+        ws.save_table(pd.DataFrame(record.history), f"history/{record.name}.csv")
+    record = update_record(ws, record)
+    for checkpoint in ws.results.glob(f"checkpoints/{record.name}-{'?' * 16}.npz"):
+        checkpoint.unlink()
     return record
 
 
@@ -129,19 +176,10 @@ def open_model(path: Path) -> tuple[keras.Model, Record]:
 def is_whole(path: Path, record: Record | None) -> bool:
     """Tell whether the file of a model is there, and the one of its record."""
     is_there = record is not None and path.exists()
-    return is_there and record.file_hash == hash_file(path, record.class_names)
+    return is_there and record.file_hash == hash_model(path, record.class_names)
 
 
-def read_history(ws: Workspace, name: str) -> pd.DataFrame:
-    """Read the history of a training; an empty table where it is missing or damaged."""
-    try:
-        history = read_table(ws.results / f"history/{name}.csv")
-        return history.astype(float).astype({"epoch": int})
-    except (KeyError, OSError, ValueError):
-        return pd.DataFrame()
-
-
-def hash_file(path: Path, class_names: list[str]) -> str:
-    """Return the first 16 hex digits of the SHA-256 of a file and of names of classes, in their order."""
+def hash_model(path: Path, class_names: list[str]) -> str:
+    """Return the first 16 hex digits of the SHA-256 of a model's file and its classes, in their order."""
     names = json.dumps(class_names).encode()
     return hashlib.sha256(path.read_bytes() + names).hexdigest()[:16]

@@ -12,15 +12,10 @@ from lib.base.work import show_progress
 from lib.base.workspace import Workspace
 from lib.data import generators
 from lib.data.generators import Batches
-from lib.models import files, keys, saved
-from lib.models.checkpoint import Checkpoint
+from lib.models import keys, saved
+from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
 from lib.models.networks import Network, describe_base, list_settings
 from lib.models.record import Record, read_record
-
-LOOP = (
-    "write `for run in runs:`, and in its body `run.model.fit(run.train, "
-    "validation_data=run.validation, epochs=EPOCHS, **run.options)`."
-)
 
 
 @dataclass(frozen=True)
@@ -85,9 +80,9 @@ class Runs:
 
     The loop has a turn for each training that isn't finished. One that was cut short goes on after its
     last whole epoch, and a finished one is taken from its files, unless what decides the outcome is
-    other: pictures, layers, first weights, what learns, how it is compiled, or the source of `build`.
-    After its turn a model is saved, if its file answers as it does. With TRAIN_ANEW=1 in the environment
-    nothing counts that was trained before.
+    other: pictures, layers, first weights, what learns, or how it is compiled. After its turn a model is
+    saved, if its file answers as it does. With TRAIN_ANEW=1 in the environment nothing counts that was
+    trained before.
 
     Args:
         build: returns a model, RGB pictures of 0-255 to probabilities, compiled with metrics=["accuracy"];
@@ -98,6 +93,9 @@ class Runs:
         seeds: the names of all models but the first end in @ and the seed.
         base: the network, or the record of the saved model, that the model is built on.
         facts: notebook, characteristics and purpose, as fields of the record.
+
+    Attributes:
+        first: the training with the first seed; None before a loop has finished it.
 
     Raises:
         ValueError: the batches are not of one split. In the loop: a file would not hold the model, or
@@ -134,34 +132,26 @@ class Runs:
         self.facts = facts | of_split | describe_base(base)
         self.facts["parameters"] = list_settings(parameters, self.facts)
         self.epochs = parameters["EPOCHS"]
-        # The seeds for which nothing counts that was trained before this object.
-        self._anew = set(seeds if environ.get("TRAIN_ANEW") else ())
-        self._first = None
-
-    @property
-    def first(self) -> Trained:
-        """The training with the first seed; a ValueError where no loop has finished it."""
-        if self._first is None:
-            raise ValueError(f"No training is finished yet: {LOOP}")
-        return self._first
+        self.is_anew = bool(environ.get("TRAIN_ANEW"))
+        self.first = None
 
     def __iter__(self) -> Iterator[Run]:
-        self._first = None
+        self.first = None
         for seed in self.seeds:
             set_seed(seed, self.parameters.get("DETERMINISTIC", False))
             run = self._prepare(seed)
-            history = self._take(run)
-            if history is None:
-                history = yield from self._offer(run)
-                self._save(run, history)
-            self._first = self._first or Trained(run.whole, history)
+            record = self._take(run)
+            if record is None:
+                yield from self._offer(run)
+                record = self._save(run)
+            self.first = self.first or Trained(run.whole, pd.DataFrame(record.history))
 
     def _prepare(self, seed):
         """Build the model of one seed, and what `fit` needs for it."""
         model = whole = self.build()
         if isinstance(whole, tuple):
             model, whole = whole
-        files.check_saveable(whole)
+        saved.check_saveable(whole)
         batches = [part.reseed(seed) for part in self.batches]
         train = batches[0]
         class_weights = compute_class_weights(
@@ -170,15 +160,15 @@ class Runs:
             self.parameters.get("CLASS_WEIGHTS", "none"),
         )
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
-        identity = keys.make_keys(model, self.build, batches, decisive, seed)
+        identity = keys.make_keys(model, batches, decisive, seed)
         name = whole.name
-        if self._first is not None:
+        if self.first is not None:
             name += f"@{seed}"
         record = saved.describe_model(
             whole, self.ws, name=name, **identity, **self.facts
         )
         path = self.ws.file("checkpoints", f"{name}-{record.key[:16]}.npz")
-        if seed in self._anew:
+        if self.is_anew:
             path.unlink(missing_ok=True)
         checkpoint = Checkpoint(path, f"{name}, seed {seed}", model, train, self.epochs)
         options = {
@@ -192,34 +182,27 @@ class Runs:
         return Run(model, *streams, options, whole, record, checkpoint)
 
     def _take(self, run):
-        """Return the history of a finished training, and set its weights; None where it isn't finished."""
+        """Set the weights to those of a finished training, and return its record; None without one."""
         name = run.record.name
         path = self.ws.results / f"models/{name}.keras"
         kept = read_record(path)
         # Where there is a checkpoint, the same training was begun anew, and goes on.
-        if (
-            kept is None
-            or run.record.seed in self._anew
-            or run.checkpoint.path.exists()
-        ):
+        if kept is None or self.is_anew or run.checkpoint.path.exists():
             return None
-        history = saved.read_history(self.ws, name)
-        reason = ""
-        if kept.key != run.record.key:
-            reason = "its pictures, layers, settings or code were others"
-        elif not saved.is_whole(path, kept) or len(history) != self.epochs:
-            reason = f"models/{name}.keras or history/{name}.csv is missing or damaged"
-        if reason:
-            print(f"Note: {name} is trained anew: {reason}")
+        if kept.key != run.record.key or not saved.is_whole(path, kept):
+            print(
+                f"Note: {name} is trained anew: its pictures, layers or settings were others, or its file "
+                "is missing or damaged."
+            )
             return None
         run.whole.set_weights(saved.load_model(self.ws, name).get_weights())
         print(
             f"Note: {name} is taken from the training of {kept.date}; --anew trains again"
         )
-        return history
+        return kept
 
     def _offer(self, run):
-        """Yield a run, and return the history of what the body of the loop has trained."""
+        """Yield a run; a ValueError where the body of the loop has not trained it to its end."""
         name = run.record.name
         checkpoint = run.checkpoint
         done = len(checkpoint.rows)
@@ -229,32 +212,29 @@ class Runs:
         bar = show_progress(
             desc=name, unit="batch", total=self.epochs * steps, initial=done * steps
         )
-        try:
-            # Closed before anything else is shown, also where the body is left early.
-            with bar as checkpoint.progress:
-                yield run
-        except GeneratorExit:
-            print(f"Note: {name} is not saved: run the loop again, and it goes on.")
-            raise
-        finally:
-            # What is there now is of this loop.
-            if checkpoint.rows:
-                self._anew.discard(run.record.seed)
+        # Closed before anything else is shown, also where the body is left early.
+        with bar as checkpoint.progress:
+            yield run
         if len(checkpoint.rows) < self.epochs:
             raise ValueError(
-                f"{name} is not saved, since `fit` has not trained it for {self.epochs} epochs: {LOOP}"
+                f"{name} is not saved, since `fit` has not trained it for {self.epochs} epochs: write "
+                "`for run in runs:`, and in its body `run.model.fit(run.train, "
+                "validation_data=run.validation, epochs=EPOCHS, **run.options)`."
             )
-        history = pd.DataFrame(checkpoint.rows, columns=saved.HISTORY_COLUMNS)
-        return history.astype({"epoch": int})
 
-    def _save(self, run, history):
+    def _save(self, run):
         """Save a trained model, checked on some pictures."""
+        history = pd.DataFrame(run.checkpoint.rows, columns=HISTORY_COLUMNS)
+        history = history.astype({"epoch": int})
         validation = self.batches[1]
-        saved.save(
+        return saved.save(
             run.whole,
             self.ws,
-            replace(run.record, seconds=round(float(history.seconds.sum()), 1)),
+            replace(
+                run.record,
+                history=history.to_dict("list"),
+                seconds=round(float(history.seconds.sum()), 1),
+            ),
             pictures=validation.part.pictures[:32],
             y_prob=run.model.predict_on_batch(validation.inputs[:32]),
-            history=history,
         )

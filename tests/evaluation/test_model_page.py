@@ -30,7 +30,7 @@ from lib.data.label_files import read_labels
 from lib.evaluation import metrics, model_page
 from lib.evaluation.wording import format_percent
 from lib.models import classify, litert, resemblance, saved
-from lib.models.record import AnswerSets, Record, update_record
+from lib.models.record import AnswerSets, Record, StrangerLimit, update_record
 from lib.models.temperature import apply_temperature
 
 SIDE = 24
@@ -182,15 +182,16 @@ def hand_over(browser, ws, model, record, score=SCORE, **options):
         yield tab
 
 
-def save_model(ws, model, known):
+def save_model(ws, model, known, farthest):
     """Save a model with what tells strangers, as predict takes it; return its path and record."""
     path = ws.file("models", "small.keras")
     model.save(path)
-    file_hash = saved.hash_file(path, CLASSES)
-    np.savez(path.with_suffix(".npz"), model=file_hash, **known)
+    file_hash = saved.hash_model(path, CLASSES)
+    np.savez(path.with_suffix(".npz"), model=file_hash, features=known)
     # The first class stands alone.
     parents = {CLASSES[1]: "constructor", "constructor": "<b>", CLASSES[2]: "<b>"}
     facts = {"file_hash": file_hash, "temperature": 0.2, "parents": parents}
+    facts["strangers"] = StrangerLimit("far", farthest, 200)
     return path, update_record(ws, RECORD, **facts)
 
 
@@ -198,13 +199,10 @@ def test_saved_table_is_that_of_predict_and_strangers_are_counted_first(
     drawn, browser, handed, other, tmp_path
 ):
     model = build_transfer(handed[1].layers[1])
-    _, found, _ = classify.predict_files(model, Path(), drawn, True)
-    learned = resemblance.normalize(found[::3]).astype(np.float16)
-    distances = resemblance.measure_distances(found, learned)
-    # As if two hundred validation pictures were as far away as a middling one of these.
-    known = {"features": learned, "distances": np.full(200, np.median(distances))}
-    known["groups"] = np.arange(200)
-    path, record = save_model(other, model, known)
+    _, found, _ = classify.predict_files(model, Path(), drawn)
+    known = resemblance.normalize(found[::3]).astype(np.float16)
+    distances = resemblance.measure_distances(found, known)
+    path, record = save_model(other, model, known, float(np.median(distances)))
     asked = [path, *drawn, "--csv", tmp_path / "a.csv"]
     predict.predict_pictures([str(one) for one in asked])
     expected = read_table(tmp_path / "a.csv")

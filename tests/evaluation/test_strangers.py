@@ -15,7 +15,7 @@ def test_pictures_farther_away_than_their_share_of_known_ones_are_marked():
     strangers = limit_strangers(known, known, coverage=0.95)
 
     # The limit is the tenth largest, 190: 0.05 times 201, rounded down.
-    mark = strangers["mark"]
+    mark = strangers.mark
     notes = mark_strangers([300, 190.5, 190, 0, np.nan], strangers)
     assert notes == [mark, mark, "", "", ""]
     said = describe_strangers(strangers)
@@ -38,5 +38,5 @@ def test_a_twentieth_at_most_is_marked_and_less_where_sets_may_miss_less():
     known = np.arange(199)
 
     # The ninth largest of 199, 0.05 times 200 down, and the second largest: 0.01 times 200.
-    assert limit_strangers(known, known, 0.8)["farthest"] == 189
-    assert limit_strangers(known, known, 0.99)["farthest"] == 197
+    assert limit_strangers(known, known, 0.8).farthest == 189
+    assert limit_strangers(known, known, 0.99).farthest == 197

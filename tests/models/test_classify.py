@@ -39,7 +39,7 @@ def model_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("models") / "tiny.keras"
     model.save(path)
     metadata = {"name": "tiny", "class_names": CLASS_NAMES, "image_size": 8}
-    metadata["file_hash"] = saved.hash_file(path, CLASS_NAMES)
+    metadata["file_hash"] = saved.hash_model(path, CLASS_NAMES)
     path.with_suffix(".json").write_text(json.dumps(metadata), encoding="utf-8")
     return path
 
@@ -61,7 +61,7 @@ def describe(model_file, tmp_path):
         path.write_bytes(model_file.read_bytes())
         text = model_file.with_suffix(".json").read_text(encoding="utf-8")
         metadata = json.loads(text) | changes
-        metadata["file_hash"] = saved.hash_file(path, metadata["class_names"])
+        metadata["file_hash"] = saved.hash_model(path, metadata["class_names"])
         path.with_suffix(".json").write_text(json.dumps(metadata), encoding="utf-8")
         return path
 

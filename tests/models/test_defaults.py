@@ -13,7 +13,7 @@ from lib.base import workspace
 from lib.base.parameters import read_defaults
 from lib.base.workspace import read_table
 from lib.data.split import read_split
-from lib.models import classify, litert, networks, resemblance, saved
+from lib.models import litert, networks, resemblance, saved
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
 DEFAULTS = read_defaults(NOTEBOOKS / "05_backbones.ipynb")["BACKBONES"].split(", ")
@@ -95,15 +95,13 @@ def test_fine_tuned_model_is_handed_over(ws, lesson):
     """As a file for phones that answers alike, with features that tell strangers."""
     path = ws.results / f"models/{lesson['name']}.keras"
     model, record = saved.open_model(path)
-    batches = lesson["validation_batches"]
-    _, y_prob = classify.predict_batches(model, batches)
+    images = lesson["validation_batches"].part.pictures[:]
+    y_prob = model.predict(images, verbose=0)
 
     reason = litert.try_export(model, path.with_suffix(".tflite"))
-    resemblance.keep_features(ws, model, record)
+    known, _ = resemblance.gather_known(ws, model, record)
 
     assert reason == ""
     phone = litert.open_litert(path.with_suffix(".tflite"))
-    _, phone_prob = classify.predict_batches(phone, batches)
-    assert np.allclose(phone_prob, y_prob, atol=0.01)
-    kept = resemblance.open_features(model, record, path.with_suffix(".npz"))
-    assert len(kept["features"]) == (read_split(ws).part == "train").sum()
+    assert np.allclose(phone.predict_on_batch(images), y_prob, atol=0.01)
+    assert len(known) == (read_split(ws).part == "train").sum()

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lib.data.split import deal_folds
-from lib.models import heads, linear
+from lib.models import linear, parts
 
 
 def draw_features(n, d, num_classes=4, spread=2.0):
@@ -148,7 +148,7 @@ def test_head_answers_as_the_classifier(num_classes):
 
     fitted = fit(features, y_true)
 
-    answers = heads.build_head(fitted).predict(features, verbose=0)
+    answers = parts.build_head(fitted).predict(features, verbose=0)
     assert fitted.temperature_ != 1
     assert answers.shape == (600, num_classes)
     assert np.allclose(answers, fitted.predict_proba(features), atol=1e-5)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from conftest import add_head
 
-from lib.models import backbones, files, parts
+from lib.models import backbones, parts, saved
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
@@ -120,7 +120,7 @@ def test_features_are_those_that_the_network_itself_pools(kind, network, model):
 def test_file_answers_as_its_model(model, tmp_path):
     path = tmp_path / "model.keras"
 
-    files.write_model(model, path)
+    saved.write_model(model, path)
 
     again = keras.saving.load_model(path, safe_mode=True)
     assert np.allclose(again(PIXELS), model(PIXELS), atol=1e-5)

@@ -9,9 +9,15 @@ from keras import layers
 from lib import predict
 from lib.base.workspace import read_table
 from lib.data import pixels, split
-from lib.models import backbones, files, keys, parts, resemblance, saved
+from lib.models import backbones, keys, parts, resemblance, saved
 from lib.models.features import cached_features
-from lib.models.record import AnswerSets, Record, read_record, update_record
+from lib.models.record import (
+    AnswerSets,
+    Record,
+    StrangerLimit,
+    read_record,
+    update_record,
+)
 
 # Of pictures that it knows 5 in 100 may be as far away.
 MARK = "farther from its training pictures than 95 of 100 validation pictures"
@@ -29,24 +35,15 @@ def transfer():
 def save_model(ws, model, name):
     """Save a model as far as predict and 10 need it."""
     path = ws.file("models", f"{name}.keras")
-    files.write_model(model, path)
+    saved.write_model(model, path)
     class_names = sorted(set(split.read_split(ws).label))
-    file_hash = saved.hash_file(path, class_names)
+    file_hash = saved.hash_model(path, class_names)
     return update_record(ws, Record(name, class_names, 32), file_hash=file_hash)
 
 
 def find_kept(ws):
     """Return the path of the file that tells strangers."""
     return ws.results / "models/small_transfer.npz"
-
-
-def read_kept(ws):
-    with np.load(find_kept(ws)) as file:
-        return dict(file)
-
-
-def change_kept(ws, **changed):
-    np.savez(find_kept(ws), **read_kept(ws) | changed)
 
 
 @pytest.fixture
@@ -56,12 +53,17 @@ def judged(ws, transfer, draw_classes, prepare_set):
     prepare_set(ws, image_sizes=(32,))
     _, model = transfer
     record = save_model(ws, model, "small_transfer")
-    resemblance.keep_features(ws, model, record)
-    # As if the validation part were larger.
-    distances = np.repeat(read_kept(ws)["distances"], 30)
-    distances *= np.random.default_rng(0).uniform(0.9, 1.1, len(distances))
-    change_kept(ws, distances=distances, groups=np.arange(len(distances)))
+    known, distances = resemblance.gather_known(ws, model, record)
+    resemblance.keep_features(ws, record, known)
+    # As if all validation pictures were a little farther.
+    limit_distance(ws, 1.1 * distances.max())
     return ws
+
+
+def limit_distance(ws, farthest):
+    """Keep a limit of strangers in the record, as 10 does."""
+    record = read_record(find_kept(ws))
+    update_record(ws, record, strangers=StrangerLimit(MARK, float(farthest), 40))
 
 
 def ask(ws, path, *options, name="small_transfer"):
@@ -100,7 +102,7 @@ def test_strangers_are_warned_of_first_and_have_no_set(judged, tmp_path, capsys)
     sets = AnswerSets(0.95, limit=0.01, groups=40)
     update_record(judged, read_record(path), answer_sets=sets)
     _, known = ask(judged, tmp_path / "known.csv")
-    change_kept(judged, distances=read_kept(judged)["distances"] / 1000)
+    limit_distance(judged, 1e-6)
 
     _, strange = ask(judged, tmp_path / "strange.csv")
     picture = str(judged.train / "007/000.png")
@@ -133,6 +135,7 @@ def test_test_pictures_of_other_species_are_counted_with_those_that_are_marked(
         "model": model,
         "record": save_model(ws, model, "small_transfer"),
         "features": extractor.predict(images, verbose=0),
+        "groups": np.arange(24),
         # All but the first are of another species.
         "is_class": np.arange(5) == 0,
         "parts": parts,
@@ -177,10 +180,9 @@ def look(ws, extractor, rows):
     return cached_features(extractor, pixels.open_pixels(ws, rows, 32), ws)[:]
 
 
-def keep_again(ws, model):
-    """Write the file that tells strangers, as 10 does."""
-    record = read_record(find_kept(ws))
-    resemblance.keep_features(ws, model, record)
+def gather(ws, model):
+    """Gather what tells strangers, as 10 does."""
+    return resemblance.gather_known(ws, model, read_record(find_kept(ws)))
 
 
 def test_of_many_training_pictures_as_many_of_each_class_are_kept(
@@ -192,27 +194,24 @@ def test_of_many_training_pictures_as_many_of_each_class_are_kept(
     rows = normalize(look(judged, extractor, training))
     monkeypatch.setattr(resemblance, "MAX_NUMBERS", 6 * rows.shape[1] + 5)
 
-    keep_again(judged, model)
+    known, _ = gather(judged, model)
 
-    known = read_kept(judged)["features"]
     assert known.dtype == np.float16
     nearest = (known.astype(float) @ rows.T).argmax(axis=1)
     counts = training.label.iloc[nearest].value_counts()
     assert counts.to_dict() == {"007": 2, "NA": 2, "red": 2}
 
 
-def test_distances_of_validation_pictures_are_kept_with_their_groups(judged, transfer):
+def test_distances_are_those_of_the_validation_pictures(judged, transfer):
     extractor, model = transfer
     table = split.read_split(judged)
     validation = table[table.part == "validation"]
     features = look(judged, extractor, validation)
 
-    keep_again(judged, model)
+    known, distances = gather(judged, model)
 
-    kept = read_kept(judged)
-    expected = resemblance.measure_distances(features, kept["features"])
-    assert np.array_equal(kept["distances"], expected)
-    assert np.array_equal(kept["groups"], validation.group)
+    expected = resemblance.measure_distances(features, known)
+    assert np.array_equal(distances, expected)
 
 
 def test_model_without_a_backbone_says_so_and_leaves_distances_blank(
@@ -233,7 +232,9 @@ def remove(ws):
 
 
 def forget_model(ws):
-    change_kept(ws, model="0123456789abcdef")
+    path = find_kept(ws)
+    known = resemblance.open_features(path, read_record(path))
+    np.savez(path, model="0123456789abcdef", features=known)
 
 
 def cut(ws):

@@ -1,23 +1,20 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 import pytest
 import tensorflow as tf
 from conftest import add_head, build_classifier
 
 from lib.base import workspace
-from lib.models import checkpoint, files, keys, saved
-from lib.models.record import Record
+from lib.models import keys, saved
+from lib.models.record import Record, update_record
 
-RECORD = Record("tiny", ["a", "b", "c"], 8, configuration="tiny", notebook="02")
-HISTORY = pd.DataFrame(
-    [[1, 0.5, 0.7, 0.5, 0.7, 0.1]], columns=checkpoint.HISTORY_COLUMNS
-)
+RECORD = Record("tiny", ["a", "b", "c"], 8, key="one", history={"epoch": [1]})
 COLAB = (workspace.REPOSITORY / "tests/colab.txt").read_text(encoding="utf-8")
 PICTURES = np.full((1, 8, 8, 3), 100, np.uint8)
 
@@ -50,7 +47,7 @@ def answer(path):
 
 def write(folder):
     """Write a model and its answers; another version of Keras does so, too."""
-    files.write_model(build_model_with_all_that_differs(), folder / "model.keras")
+    saved.write_model(build_model_with_all_that_differs(), folder / "model.keras")
     answers = answer(folder / "model.keras")
     assert answers.std() > 1e-4
     np.save(folder / "answers.npy", answers)
@@ -110,10 +107,10 @@ def tiny():
     return build_classifier(keras.layers.BatchNormalization(), keras.layers.Flatten())
 
 
-def save_tiny(tiny, ws, error=0.0):
+def save_tiny(tiny, ws, error=0.0, record=RECORD):
     """Save a model that is said to answer one picture otherwise than it does."""
     y_prob = tiny.predict_on_batch(PICTURES) + error
-    saved.save(tiny, ws, RECORD, pictures=PICTURES, y_prob=y_prob, history=HISTORY)
+    return saved.save(tiny, ws, record, pictures=PICTURES, y_prob=y_prob)
 
 
 @pytest.fixture
@@ -256,15 +253,38 @@ def test_key_of_arrays_and_settings_counts_everything_in_them():
     assert keys.make_key({"a": 1, "b": 2}) == keys.make_key({"b": 2, "a": 1})
 
 
-def test_all_that_was_made_of_a_model_goes_when_it_is_replaced(tiny, prepared):
-    save_tiny(tiny, prepared)
-    for name in ("tiny.md", "tiny.npz", "tiny.tflite", "other.md"):
+MADE = ["other.md", "tiny.json", "tiny.keras", "tiny.md", "tiny.npz", "tiny.tflite"]
+
+
+@pytest.fixture
+def handed(tiny, prepared):
+    """A workspace with a model of which 08 and 10 have made files, and the licence that a person gave."""
+    record = save_tiny(tiny, prepared)
+    update_record(prepared, record, licence="mit", temperature=1.5)
+    for name in MADE:
         prepared.file("models", name).touch()
-    answers = prepared.file("predictions", "tiny.csv")
-    answers.write_text("file,label,predicted,a,b,c\n")
+    prepared.file("predictions", "tiny.csv").touch()
+    return prepared
 
-    save_tiny(tiny, prepared)
 
-    assert not answers.exists()
-    left = sorted(path.name for path in prepared.results.glob("models/*"))
-    assert left == ["other.md", "tiny.json", "tiny.keras"]
+def list_made(ws):
+    return sorted(path.name for path in ws.results.glob("models/*"))
+
+
+def test_all_that_was_made_of_a_model_but_its_licence_goes_when_it_is_replaced(
+    tiny, handed
+):
+    record = save_tiny(tiny, handed, record=replace(RECORD, key="other"))
+
+    assert not (handed.results / "predictions/tiny.csv").exists()
+    assert list_made(handed) == MADE[:3]
+    assert record.licence == "mit"
+    assert record.temperature is None
+
+
+def test_the_same_model_saved_again_keeps_all_that_was_made_of_it(tiny, handed):
+    record = save_tiny(tiny, handed)
+
+    assert (handed.results / "predictions/tiny.csv").exists()
+    assert list_made(handed) == MADE
+    assert record.temperature == 1.5

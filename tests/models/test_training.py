@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import runpy
 import shutil
 import signal
 from dataclasses import asdict
@@ -14,10 +13,11 @@ import pytest
 from conftest import build_classifier, copy_results, fit_runs, make_workspace
 
 from lib.data import generators, split
-from lib.models import checkpoint, keys, saved, training
+from lib.models import keys, saved, training
+from lib.models.checkpoint import HISTORY_COLUMNS
 from lib.models.record import list_records, read_record
 
-COLUMNS = checkpoint.HISTORY_COLUMNS[:-1]
+COLUMNS = HISTORY_COLUMNS[:-1]
 LOSS = "categorical_crossentropy"
 
 
@@ -128,7 +128,7 @@ def test_history_has_one_row_per_epoch_and_classes_told_apart_by_colour_are_lear
 ):
     history = train_tiny(prepared, epochs=30, run_eagerly=False).history
 
-    assert list(history.columns) == checkpoint.HISTORY_COLUMNS
+    assert list(history.columns) == HISTORY_COLUMNS
     assert history.epoch.tolist() == list(range(1, 31))
     assert (history.seconds > 0).all()
     assert history.loss.iloc[-1] < history.loss.iloc[0]
@@ -162,8 +162,8 @@ def test_error_in_the_loop_closes_the_bar_and_the_next_loop_goes_on(prepared, ca
     shown = capsys.readouterr().out
     trained = fit_runs(runs, 2)
 
-    # The bar ends its line before the note, and the traceback, begin.
-    assert "\nNote: tiny is not saved" in shown
+    # The bar ends its line before the traceback begins.
+    assert shown.endswith("\n")
     assert "goes on after epoch 1 of 2" in capsys.readouterr().out
     assert list(trained.history.epoch) == [1, 2]
 
@@ -172,12 +172,6 @@ def fit(run, epochs=2, **changed):
     """Fit a run as a lesson does, but for some arguments."""
     given = {"x": run.train, "validation_data": run.validation} | run.options
     run.model.fit(**given | {"epochs": epochs} | changed)
-
-
-def leave_at_once(runs):
-    for _ in runs:
-        break
-    return runs.first
 
 
 def fit_without_options(run):
@@ -208,18 +202,18 @@ def use(body):
     ("misuse", "reason"),
     [
         (list, "`fit` has not trained it"),
-        (lambda runs: [next(iter(runs)), runs.first], "No training is finished"),
-        (leave_at_once, "No training is finished"),
         (use(fit_without_options), "`fit` has not trained it"),
         (use(fit_twice), "tiny, seed 3: epoch 1 can't follow on 2"),
-        (use(lambda run: fit(run, epochs=1)), "tiny, seed 3: `fit` has epochs=1, and"),
-        (use(lambda run: fit(run, x=run.train.take(2))), "seed 3: `fit` has steps=2"),
+        (
+            use(lambda run: fit(run, epochs=1)),
+            "tiny, seed 3: `fit` has .*'epochs': 1, ",
+        ),
+        (
+            use(lambda run: fit(run, x=run.train.take(2))),
+            "seed 3: `fit` has .*'steps': 2",
+        ),
         (use(fit_at_another_rate), "seed 3: the model was changed"),
         (use(fit_with_another_optimizer), "the model was changed"),
-        (
-            use(lambda run: fit(run, validation_data=None)),
-            "seed 3: `fit` has no validation_",
-        ),
     ],
 )
 def test_loop_that_does_not_train_what_its_run_is_made_for_saves_nothing_and_says_why(
@@ -246,25 +240,6 @@ def test_training_begun_anew_and_cut_short_goes_on_before_a_finished_one_is_take
 
     assert "goes on after epoch 1 of 2" in capsys.readouterr().out
     assert not list(prepared.results.glob("checkpoints/*"))
-
-
-def test_loop_over_trainings_begun_anew_goes_on_where_it_was_left(
-    prepared, monkeypatch, capsys
-):
-    train_tiny(prepared, epochs=2, seeds=[3, 4])
-    monkeypatch.setenv("TRAIN_ANEW", "1")
-    runs = make_runs(prepared, epochs=2, seeds=[3, 4])
-    with pytest.raises(InterruptedError):
-        fit_runs(runs, 2, [Stop()])
-    capsys.readouterr()
-
-    fit_runs(runs, 2)
-
-    notes = capsys.readouterr().out
-    assert "Note: tiny goes on after epoch 1 of 2" in notes
-    assert "is taken" not in notes
-    fit_runs(runs, 2)
-    assert capsys.readouterr().out.count("is taken") == 2
 
 
 def test_model_trained_in_half_precision_is_saved_in_float32(prepared, set_policy):
@@ -424,29 +399,6 @@ def test_metadata_tell_what_a_model_is_and_what_it_was_trained_on(prepared):
     assert record.seconds == pytest.approx(table.seconds.sum(), abs=0.06)
 
 
-BUILD = """
-import keras
-
-def categorical_crossentropy(y_true, y_prob):
-    return keras.losses.categorical_crossentropy(y_true, y_prob)
-
-def build():
-    layers = [keras.Input((8, 8, 3)), keras.layers.Flatten()]
-    layers.append(keras.layers.Dense(3, activation="softmax"))
-    model = keras.Sequential(layers, name="tiny")
-    model.layers[1].mine = {}
-    model.compile("adam", {}, metrics=["accuracy"], run_eagerly=True)
-    return model
-"""
-
-
-def read_lines(ws, number=1, loss=f"'{LOSS}'"):
-    """Read the lines of a file, as those of a cell lie in one."""
-    path = ws.file(f"cell_{number}.py")
-    path.write_text(BUILD.format(number, loss))
-    return runpy.run_path(str(path))["build"]
-
-
 def train_built(ws, build):
     """Train what a function builds for an epoch."""
     batches = generators.pair(ws, 8, 5, seed=3)
@@ -454,27 +406,19 @@ def train_built(ws, build):
     return fit_runs(runs, 1)
 
 
-def train_lines(ws, number, loss):
-    return train_built(ws, read_lines(ws, number, loss))
-
-
-def test_edited_body_of_build_trains_anew_but_not_for_a_comment(prepared):
-    bodies = [1, 1, "1  # the first", 2]
-
-    runs = [train_lines(prepared, body, repr(LOSS)) for body in bodies]
-
-    assert [was_taken(run) for run in runs] == [False, True, True, False]
+def categorical_crossentropy(y_true, y_prob):
+    """A loss of one's own that has the name of one of Keras'."""
+    return keras.losses.categorical_crossentropy(y_true, y_prob)
 
 
 def test_training_with_a_loss_of_ones_own_always_starts_anew_and_says_so(
     prepared, capsys
 ):
-    """Also where it has the name of one of Keras'."""
     path = prepared.results / "models/tiny.json"
 
-    train_lines(prepared, 1, LOSS)
+    train_tiny(prepared, epochs=1, loss=categorical_crossentropy)
     before = read_record(path)
-    train_lines(prepared, 1, LOSS)
+    train_tiny(prepared, epochs=1, loss=categorical_crossentropy)
 
     assert capsys.readouterr().out.count("Note: always trained anew") == 2
     again = read_record(path)
@@ -513,20 +457,13 @@ def test_what_a_file_would_not_hold_is_told_before_the_training(
 
 
 @pytest.mark.parametrize(
-    ("lost", "rest"),
-    [
-        ("models/tiny.keras", None),
-        ("models/tiny.keras", 20),
-        ("history/tiny.csv", None),
-        ("history/tiny.csv", 0),
-        # The header, without a row.
-        ("history/tiny.csv", 50),
-    ],
+    "rest",
+    [None, 20],
 )
-def test_what_is_missing_or_damaged_of_a_training_is_trained_anew_after_a_note(
-    lost, rest, trained, capsys
+def test_model_that_is_missing_or_damaged_is_trained_anew_after_a_note(
+    rest, trained, capsys
 ):
-    path = trained.results / lost
+    path = trained.results / "models/tiny.keras"
     content = path.read_bytes()
     path.unlink()
     if rest is not None:
@@ -535,7 +472,5 @@ def test_what_is_missing_or_damaged_of_a_training_is_trained_anew_after_a_note(
     again = train_tiny(trained, epochs=1)
 
     assert not was_taken(again)
-    note = capsys.readouterr().out
-    assert note.startswith("Note: tiny is trained anew")
-    assert path.name in note
+    assert capsys.readouterr().out.startswith("Note: tiny is trained anew")
     assert was_taken(train_tiny(trained, epochs=1))
