@@ -201,16 +201,14 @@ def check_earlier(ws: Workspace, digests: pd.Series | None = None) -> None:
         ValueError: it isn't, so models would be lost, or learn from other pictures; it names both folders.
     """
     path = ws.results / PREPARED
-    is_allowed = digests is not None and environ.get("TRAIN_ANEW")
-    if is_allowed or not path.exists():
+    if not path.exists():
         return
     earlier = read_json(path)["train"]
-    if digests is None:
-        is_same = earlier == str(ws.train)
-    else:
+    is_same = earlier == str(ws.train)
+    if digests is not None:
         known = read_table(ws.results / "pictures.csv").digest
-        shared = known.isin(digests).sum()
-        is_same = shared >= MIN_SHARED * min(len(known), len(digests))
+        needed = MIN_SHARED * min(len(known), len(digests))
+        is_same = environ.get("TRAIN_ANEW") or known.isin(digests).sum() >= needed
     if not is_same:
         raise ValueError(
             f"{ws.results} has results of {earlier}, and these may not be pictures of {ws.train}: run "
