@@ -1,8 +1,9 @@
-"""Preparation: from a list of files to pictures that are used, each with its group, in classes that suffice."""
+"""Preparation: from a list of files to pictures that are used, each with its group; and of new ones, too."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib.base.escapes import list_some
@@ -41,12 +42,8 @@ def prepare(
     decoded, damaged = pixels.decode_pictures(ws, folder, files, image_sizes)
     whole = leave_out(decoded, damaged)
     copied = copies.find_duplicates(whole)
-    contents = whole.drop_duplicates("digest", ignore_index=True)
-    thumbnails = pixels.open_thumbnails(ws, contents)
-    detail = pixels.open_pixels(ws, contents, max(image_sizes))
-    pairs = copies.find_near_duplicates(thumbnails, detail)
-    bonds = contents.digest.to_numpy()[pairs[["a", "b"]]]
-    alike = copies.describe_pairs(contents, bonds)
+    bonds = _find_bonds(ws, whole, max(image_sizes))
+    alike = copies.describe_pairs(whole.drop_duplicates("digest"), bonds)
     grouped = whole.assign(group=split.find_groups(whole, bonds))
     leaks = split.find_leaks(grouped)
     findings = pd.concat([odd, damaged, copied, alike, leaks])
@@ -91,3 +88,31 @@ def check_classes(
         return
     split.save_checks(ws, findings)
     raise ValueError(f"{lack}. checks.csv tells what is left out, and why.")
+
+
+def _find_bonds(ws, pictures, image_size):
+    """Return the pairs of digests of pictures that look alike, (k, 2)."""
+    contents = pictures.drop_duplicates("digest", ignore_index=True)
+    thumbnails = pixels.open_thumbnails(ws, contents)
+    detail = pixels.open_pixels(ws, contents, image_size)
+    pairs = copies.find_near_duplicates(thumbnails, detail)
+    return contents.digest.to_numpy()[pairs[["a", "b"]]]
+
+
+def group_new(
+    ws: Workspace, new: pd.DataFrame, known: pd.DataFrame, image_size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Group new pictures, and tell which of them are no news: they equal pictures of the split, or look like them.
+
+    Args:
+        new: columns file, digest and group, "" for none, of pictures that were decoded.
+        known: columns file and digest, of the split.
+        image_size: the side of the pixels that are compared.
+
+    Returns:
+        int (n,), the group of each; bool (n,), whether it is known.
+    """
+    both = pd.concat([new, known.assign(group="")], ignore_index=True)
+    groups = split.find_groups(both, _find_bonds(ws, both, image_size))
+    of_new, of_known = np.split(groups, [len(new)])
+    return of_new, np.isin(of_new, of_known)

@@ -30,8 +30,9 @@ from lib.base.workspace import read_table, write_table
 from lib.data import pixels, split
 from lib.evaluation import report
 from lib.evaluation.display import show_part
+from lib.evaluation.metrics import share_interval
 from lib.evaluation.predictions import Confusion, find_confused, read_scores
-from lib.evaluation.wording import format_number
+from lib.evaluation.wording import format_bounds, format_number
 from lib.models import saved
 from lib.models.record import Found, read_record, write_found
 from lib.models.temperature import apply_temperature
@@ -84,7 +85,10 @@ def save_model(ws, name, weights, **parameters):
 
 
 def draw_test(ws, draw_classes):
-    """Draw ten pictures for a test: a known one, seven more with labels, and two without."""
+    """Draw ten pictures for a test: a known one, seven more with labels, and two without.
+
+    The next two have one group, and of the seven the last two whose class is known look alike.
+    """
     drawn = ws.test.parent / "drawn"
     draw_classes(drawn, 5, ["red", "007"], (16, 16), seed=1)
     red = sorted(drawn.glob("red/*"))
@@ -93,8 +97,12 @@ def draw_test(ws, draw_classes):
     ws.test.mkdir()
     for number, path in enumerate(red[:4] + blue[:3] + red[4:] + blue[3:]):
         shutil.copyfile(path, ws.test / f"{number}.png")
+    brighter = np.asarray(Image.open(blue[1])) // 2 + 128
+    Image.fromarray(brighter).save(ws.test / "6.png")
     labels = CLASSES[:1] * 4 + CLASSES[1:] * 3 + ["another species"]
-    write_table(pd.DataFrame({"file": range(8), "label": labels}), ws.test_labels)
+    rows = pd.DataFrame({"file": range(8), "label": labels, "group": ""})
+    rows.loc[1:2, "group"] = "one animal"
+    write_table(rows, ws.test_labels)
 
 
 @pytest.fixture(scope="module")
@@ -211,8 +219,11 @@ def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
 
     # It calls everything by the name of the red ones.
     assert judged["model"] == "one_class"
-    assert judged["n"] == 7
-    assert judged["top1"] == pytest.approx(4 / 7)
+    assert judged["known"] == 1
+    assert judged["n"] == 6
+    assert judged["top1"] == pytest.approx(3 / 6)
+    expected = share_interval([1, 1, 1, 0, 0, 0], [0, 0, 1, 2, 3, 3])
+    assert judged["top1_interval"] == pytest.approx(expected)
     assert judged["per_class"] == {HOSTILE: 1, CLASSES[1]: 0}
     assert judged["strangers"] is None
     answers = read_table(ws.results / "test_predictions.csv")
@@ -225,7 +236,11 @@ def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
     )
     for page in (text, (ws.results / "models/one_class.md").read_text("utf-8")):
         said = page.replace("\xa0", " ").replace("</strong>", "")
-        assert "chose nothing: 57 % right (25 to 84), 4 of 7" in said
+        bounds = format_bounds(*expected).replace("\xa0", " ")
+        assert (
+            f"chose nothing: 50 % right ({bounds}), 3 of 6; not scored: 1 picture that"
+            in said
+        )
 
 
 def test_parents_of_the_paths_file_are_scored_and_kept_beside_the_model(judged, text):
