@@ -20,11 +20,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 from pathlib import Path
 from unittest import mock
 
+import nbformat
 import numpy as np
 import pandas as pd
 import psutil
@@ -32,8 +34,8 @@ from conftest import draw_noisy_classes, load_bytes
 from drawing import CLASS_NAMES, draw_picture
 from PIL import Image
 
-from lib import chain
-from lib.base import workspace
+from lib import chain, runner
+from lib.base import storage, workspace
 from lib.data import pictures, pixels, split
 
 SMALL = (
@@ -228,6 +230,100 @@ def survive_signals(
             f"{asked} {process.returncode} {taken:.1f} s {output} {left}",
             file=sys.stderr,
         )
+    return survived
+
+
+def write_cheap_notebooks(folder: Path) -> None:
+    """Write 01 and 02 of two cells each, which do nothing."""
+    folder.mkdir()
+    for name in runner.NAMES[:2]:
+        cells = [nbformat.v4.new_code_cell(f"CELL = {number}") for number in (1, 2)]
+        notebook = nbformat.v4.new_notebook(cells=cells)
+        nbformat.write(notebook, folder / f"{name}.ipynb")
+
+
+class Stop(threading.Thread):
+    """Sends a signal to this process after some seconds, unless it is called off."""
+
+    def __init__(self, number: int, seconds: float, is_own: bool):
+        super().__init__()
+        self.number = number
+        self.seconds = seconds
+        self.is_own = is_own
+        self.called_off = threading.Event()
+        self.sent = None
+
+    def run(self):
+        if not self.called_off.wait(self.seconds):
+            self.sent = time.perf_counter()
+            if self.is_own:
+                # Handled by the main thread, whose wait it doesn't interrupt.
+                signal.pthread_kill(threading.get_ident(), self.number)
+            else:
+                os.kill(os.getpid(), self.number)
+
+
+def list_left(results: Path) -> list:
+    """List what a stopped chain has left: kernels, half-written files, its lock."""
+    left = [
+        child.pid
+        for child in psutil.Process().children(recursive=True)
+        if child.status() != psutil.STATUS_ZOMBIE
+    ]
+    left += results.rglob("unfinished_*")
+    try:
+        storage.acquire_lock(results / ".lock", timeout=0).__exit__(None, None, None)
+    except OSError as error:
+        left.append(error)
+    return left
+
+
+def survive_stops(count: int, root: Path, seconds: float = 3, seed: int = 0) -> int:
+    """Stop chains of two cheap notebooks in this process at random moments: start, cell, end, and between.
+
+    Every second signal doesn't interrupt what the main thread waits for.
+
+    Args:
+        seconds: how soon a chain has to end.
+
+    Returns:
+        Signals after which the chain ended so soon with the status of the signal, and left nothing behind.
+    """
+    rng = random.Random(seed)
+    arguments = ["--paths", str(make_paths(root)), "--only", "1", "2"]
+    write_cheap_notebooks(root / "notebooks")
+    taken = []
+    survived = 0
+    number = 0
+    with (
+        mock.patch.object(runner, "NOTEBOOKS", root / "notebooks"),
+        # What comes too late for a chain is passed over.
+        runner.handle_stops(lambda *further: None),
+    ):
+        started = time.perf_counter()
+        assert chain.main(arguments) == 0
+        whole = time.perf_counter() - started
+        while number < count:
+            asked = (signal.SIGINT, signal.SIGTERM)[number // 2 % 2]
+            stop = Stop(asked, rng.uniform(0, whole), is_own=number % 2 == 1)
+            stop.start()
+            status = chain.main(arguments)
+            ended = time.perf_counter()
+            stop.called_off.set()
+            stop.join()
+            if status == 0:
+                continue
+            taken.append(ended - stop.sent)
+            left = list_left(root / "r")
+            number += 1
+            survived += status == 128 + asked and taken[-1] <= seconds and not left
+            print(
+                f"{survived} of {number}: {asked} after {stop.seconds:.2f} s, {status} after "
+                f"{taken[-1]:.2f} s {left}",
+                file=sys.stderr,
+            )
+        assert chain.main(arguments) == 0
+    print(f"slowest {max(taken):.2f} s, of {whole:.1f} s", file=sys.stderr)
     return survived
 
 
@@ -627,6 +723,12 @@ FAULTS = {
         "at random moments",
         10,
         survive_signals,
+    ),
+    "stops": (
+        "a stop ends the chain within 3 seconds; no kernel, half-written file or lock is left",
+        "at random moments of start, cell, end, and between two notebooks; half of them interrupt no wait",
+        200,
+        survive_stops,
     ),
     "crowds": (
         "chains at once on one scratch folder give the tables of one alone, and right pixels",

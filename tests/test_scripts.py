@@ -189,6 +189,10 @@ def test_signal_is_sent_and_survived(tmp_path):
     assert faults.survive_signals(1, tmp_path, faults.SHORT, most=1, seconds=60) == 1
 
 
+def test_stop_is_sent_and_survived(tmp_path):
+    assert faults.survive_stops(2, tmp_path, seconds=60) == 2
+
+
 def test_chain_is_repeated_and_survived(tmp_path):
     assert faults.survive_repetition(1, tmp_path, faults.SHORT) == 1
 
