@@ -42,8 +42,8 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
 
     At the end Drive is flushed, and unmounted.
     """
-    options = parse_arguments(arguments)
     try:
+        options = parse_arguments(arguments)
         with runner.handle_stops(runner.raise_stop):
             ws = workspace.read(options.paths, options.results)
             if options.cluster:
@@ -162,9 +162,21 @@ def share_parameters(
     return values
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one sentence."""
+
+    def error(self, message: str) -> None:
+        """Raise a ValueError."""
+        raise ValueError(f"{message}; --help shows what there is.")
+
+
 def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(
+    """Parse the command line.
+
+    Raises:
+        ValueError: there is no such option, or its value is none.
+    """
+    parser = Parser(
         prog="python -m lib.chain",
         description=__doc__,
         epilog=EXAMPLES,

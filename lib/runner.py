@@ -14,7 +14,6 @@ from datetime import timedelta
 import papermill
 import psutil
 from IPython import get_ipython
-from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from lib.base import storage
@@ -150,7 +149,7 @@ def run_notebook(ws: Workspace, name: str, parameters: dict, line: Line) -> None
 
     Raises:
         RuntimeError: a cell has failed, or the kernel died; it names cell and error.
-        SystemExit: a signal has stopped it; only a notebook that had ended stays.
+        SystemExit: a signal has stopped it.
     """
     stops = []
     failure = None
@@ -164,13 +163,11 @@ def run_notebook(ws: Workspace, name: str, parameters: dict, line: Line) -> None
             # It may be about to start.
             if stops:
                 _kill_kernels()
-        if stops and run.exception():
-            raise SystemExit(128 + stops[0])
         try:
             run.result()
         except PapermillExecutionError as error:
             failure = f"{name}, cell {error.exec_count}: {error.ename}: {error.evalue}"
-        except DeadKernelError:
+        except RuntimeError:  # of nbclient, which has lost its kernel
             failure = f"{name}: its kernel died; see {ws.results / KERNEL_LOG}"
     if stops:
         raise SystemExit(128 + stops[0])
@@ -192,4 +189,6 @@ def _execute(name, part, parameters, line):
         coalesce_streams=True,
         # Every file is whole at the end, and TensorFlow takes its time to leave.
         shutdown_kernel="immediate",
+        # Seconds after which it sees that its kernel has been killed, in place of 5.
+        shell_timeout_interval=1,
     )

@@ -56,12 +56,9 @@ def read_form(
 
 def _list_arguments(pictures, results, run, options):
     """Return the arguments of the chain; write the paths file of pictures that are no demo."""
-    try:
-        further = shlex.split(options)
-        # Alone: behind --only of a run any word would be a notebook.
-        chain.parse_arguments(further)
-    except (ValueError, SystemExit):
-        raise ValueError(f"OPTIONS: {options!r} are no options of the chain.")
+    further = shlex.split(options)
+    # Alone: behind --only of a run any word would be a notebook.
+    chain.parse_arguments(further)
     paths = find_pictures(pictures)
     arguments = []
     folder = REPOSITORY / ("results_flowers" if pictures == "flowers" else "results")

@@ -181,58 +181,6 @@ def survive_kills(
         )
 
 
-def survive_signals(
-    count: int,
-    root: Path,
-    arguments=SMALL,
-    most: float = 40,
-    seconds=5,
-    seed: int = 0,
-) -> int:
-    """Ask chains to stop by SIGINT and SIGTERM at random moments.
-
-    Args:
-        most: seconds for which a chain may hold its results folder before the signal.
-        seconds: how soon it has to be gone.
-
-    Returns:
-        Signals after which the chain was gone within some seconds, with its kernels and unfinished
-        files, with one line that says how to go on and the exit status of the signal.
-    """
-    rng = random.Random(seed)
-    survived = 0
-    paths = make_paths(root)
-    lock = root / "r/.lock"
-    for number in range(count):
-        lock.unlink(missing_ok=True)
-        process = start_chain(paths, arguments)
-        while process.poll() is None and not lock.exists():
-            time.sleep(0.02)
-        time.sleep(rng.uniform(0, most))
-        asked = (signal.SIGINT, signal.SIGTERM)[number % 2]
-        children = psutil.Process(process.pid).children(recursive=True)
-        started = time.perf_counter()
-        process.send_signal(asked)
-        output, _ = process.communicate()
-        _, alive = psutil.wait_procs(
-            children, timeout=max(0, started + seconds - time.perf_counter())
-        )
-        taken = time.perf_counter() - started
-        left = [*(paths.parent / "r").rglob("unfinished_*")]
-        line = "stopped; the same command, without --anew, goes on from here\n"
-        well = (
-            process.returncode == 128 + asked
-            and output.endswith(line)
-            and taken <= seconds
-        )
-        survived += well and not alive and not left and "Traceback" not in output
-        print(
-            f"{asked} {process.returncode} {taken:.1f} s {output} {left}",
-            file=sys.stderr,
-        )
-    return survived
-
-
 def write_cheap_notebooks(folder: Path) -> None:
     """Write 01 and 02 of two cells each, which do nothing."""
     folder.mkdir()
@@ -717,12 +665,6 @@ FAULTS = {
         "`kill -9` at random moments, every second one spares the kernel; then run again",
         8,
         survive_kills,
-    ),
-    "signals": (
-        "Ctrl-C and SIGTERM stop the chain within 5 seconds, with one line",
-        "at random moments",
-        10,
-        survive_signals,
     ),
     "stops": (
         "a stop ends the chain within 3 seconds; no kernel, half-written file or lock is left",

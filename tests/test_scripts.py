@@ -185,10 +185,6 @@ def test_crowd_is_started_and_survived(whole):
     assert faults.survive_crowds(1, whole) == 1
 
 
-def test_signal_is_sent_and_survived(tmp_path):
-    assert faults.survive_signals(1, tmp_path, faults.SHORT, most=1, seconds=60) == 1
-
-
 def test_stop_is_sent_and_survived(tmp_path):
     assert faults.survive_stops(2, tmp_path, seconds=60) == 2
 

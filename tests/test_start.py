@@ -127,8 +127,8 @@ def test_drive_is_not_asked_for_where_nothing_lies_there(
     [
         ("mine.zip", "results", "", "mine.zip"),
         ("upload", "results", "", "Colab"),
-        ("pictures", "results", "--wat 3", "OPTIONS"),
-        ("pictures", "results", "3", "OPTIONS"),
+        ("pictures", "results", "--wat 3", "arguments: --wat 3"),
+        ("pictures", "results", "3", "arguments: 3"),
         ("pictures", "pictures/out", "", 'pictures/out" and "train"'),
         ("pictures", "https://drive.google.com/a", "", "RESULTS .*MyDrive/FOLDER"),
         ("http://a.org/x", "results", "", "PICTURES .*https://"),

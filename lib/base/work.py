@@ -17,9 +17,8 @@ def show_progress(
 
     One step, or none, has no bar.
     """
-    if total is None:
-        total = len(steps)
-    return tqdm(steps, desc, total, file=sys.stdout, disable=total < 2, **options)
+    is_short = (total or len(steps)) < 2
+    return tqdm(steps, desc, total, file=sys.stdout, disable=is_short, **options)
 
 
 def run_blocks(
