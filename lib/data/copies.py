@@ -67,55 +67,45 @@ def find_near_duplicates(
     Returns:
         The pairs as of `find_candidates`.
     """
-    films = _find_films(thumbnails, pixels)
-    frames = np.unique(films[["a", "b"]])
-    tree = Tree(pixels, MAX_MISSES)
+    neighbours = find_candidates(thumbnails, max_neighbours=1)
+    pairs, groups = _connect(pixels, neighbours, MAX_MISSES // 8, neighbours[:0])
+    films = pairs[pairs.a.map(groups.subset_size) > MIN_FRAMES]
+    candidates = find_candidates(thumbnails, np.unique(films[["a", "b"]]))
+    others, _ = _connect(pixels, candidates, MAX_MISSES, films)
+    return pd.concat([films, others]).sort_values(ORDER, ignore_index=True)
+
+
+def _connect(pixels, candidates, max_misses, films):
+    """Compare candidates, in their order, beginning with the groups that films are.
+
+    Returns the pairs that connect two groups, and the groups. A pair of which both have differed from
+    so many others is left out.
+    """
+    groups = DisjointSet(range(len(pixels)))
     for a, b in zip(films.a, films.b):
-        tree.groups.merge(a, b)
-    # None of them needs further comparisons for itself.
-    tree.misses[frames] = MAX_MISSES
-    pairs = tree.grow(find_candidates(thumbnails, frames))
-    return pd.concat([films, pairs]).sort_values(ORDER, ignore_index=True)
+        groups.merge(a, b)
+    misses = np.zeros(len(pixels), int)
+    # No frame needs further comparisons for itself.
+    misses[np.unique(films[["a", "b"]])] = max_misses
 
+    def is_open(pair: tuple) -> bool:
+        is_vain = min(misses[[pair.a, pair.b]]) >= max_misses
+        return not (is_vain or groups.connected(pair.a, pair.b))
 
-def _find_films(thumbnails, pixels):
-    """Return the pairs that connect the frames of films: of many pictures that neighbours connect."""
-    tree = Tree(pixels, MAX_MISSES // 8)
-    pairs = tree.grow(find_candidates(thumbnails, max_neighbours=1))
-    sizes = pairs.a.map(tree.groups.subset_size)
-    return pairs[sizes > MIN_FRAMES]
-
-
-class Tree:
-    """What connects pictures that show the same, and how often each differed from another."""
-
-    def __init__(self, pixels: Selection | np.ndarray, max_misses: int):
-        self.pixels = pixels
-        self.max_misses = max_misses
-        self.groups = DisjointSet(range(len(pixels)))
-        self.misses = np.zeros(len(pixels), int)
-
-    def grow(self, candidates: pd.DataFrame) -> pd.DataFrame:
-        """Compare candidates, in their order; return those that connect pictures."""
-        edges = []
-        with ThreadPool(count_cores()) as pool:
-            for start in show_progress(
-                range(0, len(candidates), BLOCK), "comparing look-alikes", unit="block"
-            ):
-                pairs = candidates[start : start + BLOCK].itertuples()
-                pairs = list(filter(self.is_worth_comparing, pairs))
-                answers = pool.map(partial(_agree, self.pixels), pairs)
-                for pair, is_same in zip(pairs, answers):
-                    if not is_same:
-                        self.misses[[pair.a, pair.b]] += 1
-                    elif self.groups.merge(pair.a, pair.b):
-                        edges.append(pair.Index)
-        return candidates.loc[edges]
-
-    def is_worth_comparing(self, pair: tuple) -> bool:
-        """Tell whether a pair isn't connected, nor differs on both sides from too many others."""
-        is_vain = min(self.misses[[pair.a, pair.b]]) >= self.max_misses
-        return not (is_vain or self.groups.connected(pair.a, pair.b))
+    edges = []
+    with ThreadPool(count_cores()) as pool:
+        for start in show_progress(
+            range(0, len(candidates), BLOCK), "comparing look-alikes", unit="block"
+        ):
+            pairs = candidates[start : start + BLOCK].itertuples()
+            pairs = list(filter(is_open, pairs))
+            answers = pool.map(partial(_agree, pixels), pairs)
+            for pair, is_same in zip(pairs, answers):
+                if not is_same:
+                    misses[[pair.a, pair.b]] += 1
+                elif groups.merge(pair.a, pair.b):
+                    edges.append(pair.Index)
+    return candidates.loc[edges], groups
 
 
 def describe_pairs(

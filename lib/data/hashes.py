@@ -96,31 +96,27 @@ def pair_hashes(
     """
     n = hashes.shape[1]
     both = hashes.ravel()
-    found = np.empty(0, int)
     step = 16 if max_neighbours else 1
     choices = combinations(np.unique(BANDS), EQUAL_BANDS)
+    pairs = np.empty(0, int)
     for equal in islice(choices, None, None, step):
-        is_equal = np.isin(BANDS, equal)
-        mask = np.packbits(is_equal).view(np.uint64)
-        near = [found]
-        for a, b in islice(_find_equal(both & mask, count), max_neighbours):
-            differences = both[a] ^ both[b]
-            is_near = np.bitwise_count(differences) <= MAX_BITS
-            pairs = a * len(both) + b
-            near.append(pairs[is_near])
-        found = np.unique(np.concatenate(near))
-    a, b = np.divmod(found, len(both))
-    other = b % n
-    first = np.minimum(a, other)
-    second = np.maximum(a, other)
-    pairs = pd.DataFrame({"a": first, "b": second, "mirrored": b >= n})
-    return pairs[pairs.a < pairs.b].drop_duplicates()
+        mask = np.packbits(np.isin(BANDS, equal)).view(np.uint64)
+        found = [pairs]
+        for a, b in islice(_pair_equal(both & mask, count), max_neighbours):
+            is_near = np.bitwise_count(both[a] ^ both[b]) <= MAX_BITS
+            # As one number, since numbers are sorted quickest.
+            found.append(a[is_near] * len(both) + b[is_near])
+        pairs = np.unique(np.concatenate(found))
+    a, b = np.divmod(pairs, len(both))
+    pictures = pd.DataFrame({"a": np.minimum(a, b % n), "b": np.maximum(a, b % n)})
+    pictures["mirrored"] = b >= n
+    return pictures[pictures.a < pictures.b].drop_duplicates(ignore_index=True)
 
 
-def _find_equal(values, count):
+def _pair_equal(values, count):
     """Yield positions a < b of equal values, a below count: of neighbours in order, then of others.
 
-    Sorting numbers is quickest, so a key is a value, scrambled, with its position as the last bits.
+    Plain numbers are sorted quickest: so a key is a value, scrambled, with its position as its last bits.
     """
     n_bits = len(values).bit_length()
     keys = values * SCRAMBLE >> n_bits << n_bits
@@ -128,13 +124,13 @@ def _find_equal(values, count):
     keys.sort()
     order = (keys & (1 << n_bits) - 1).view(int)
     keys >>= n_bits
-    rows = np.flatnonzero(order < count)
-    shift = 0
+    goes_on = np.append(keys[1:] == keys[:-1], False)  # with an equal one behind it
+    rows = np.flatnonzero(goes_on & (order < count))
+    shift = 1
     while len(rows):
-        shift += 1
-        rows = rows[rows + shift < len(keys)]
-        rows = rows[keys[rows] == keys[rows + shift]]
         yield order[rows], order[rows + shift]
+        rows = rows[goes_on[rows + shift]]
+        shift += 1
 
 
 def _measure_distances(thumbnails, pairs):

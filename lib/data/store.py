@@ -40,20 +40,21 @@ class Store:
         return _open, (self.folder, self.dtype, self.shape)
 
     def refresh(self) -> None:
-        """Take in what any process has written, and leave out what was deleted, since."""
+        """Take in what any process has written since; begin anew where a file was replaced or cut."""
         path = self.folder / "digests"
         with self.lock:
             count = path.stat().st_size // DIGEST_BYTES if path.exists() else 0
-            known = len(self.rows)
-            inode = self.inode
-            self.rows, self.inode = self._map_rows(count)
-            if self.inode != inode or count < known:
+            rows, inode = self._map_rows(count)
+            if inode != self.inode or count < len(self.rows):
+                self.rows = ()
                 self.index = {}
-                known = 0
+            known = len(self.rows)
             if count > known:
                 digests = np.fromfile(path, "S32", offset=known * DIGEST_BYTES)
                 numbers = range(known, count)
                 self.index.update(zip(digests.astype(str).tolist(), numbers))
+            self.rows = rows
+            self.inode = inode
 
     def _map_rows(self, count):
         """Return the rows, and the number of their file, which no other has while they are mapped."""
