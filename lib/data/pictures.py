@@ -5,6 +5,7 @@ import importlib.util
 import io
 import re
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -136,10 +137,9 @@ def decode(data: bytes, min_side: int) -> Decoded:
             # It halves the size of a JPEG as often as it stays above, up to three times.
             picture.draft(None, (min_side, min_side))
             shown = _decode_opened(picture, data)
-            orientation = _find_orientation(picture)
+            orientation, taken = _read_exif(picture)
             # Those behind the first picture of a JPEG are previews.
             frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
-            taken = _read_date(picture)
         if orientation in range(2, 9):
             turned = Image.fromarray(shown)
             turned.getexif()[Base.Orientation] = orientation
@@ -170,25 +170,20 @@ def _decode_opened(picture, data):
     return decoders.convert_to_rgb(samples, picture.info.get("icc_profile"))
 
 
-def _find_orientation(picture):
-    """Return how Exif says a picture is to be turned; a TIFF's decoder has turned it."""
-    if picture.format == "TIFF":
-        return None
-    try:
-        return picture.getexif().get(Base.Orientation)
-    except Exception:  # Damaged Exif tells nothing, and fails in any way.
-        return None
-
-
-def _read_date(picture):
-    """Return when a picture was taken, as Exif says, to the second; NaT where it doesn't."""
-    try:
-        exif = picture.getexif().get_ifd(IFD.Exif)
-        dates = f"{exif.get(Base.DateTimeOriginal)} {exif.get(Base.DateTimeDigitized)}"
-        year, month, day, time = DATE.search(dates).groups()
-        return np.datetime64(f"{year}-{month}-{day}T{time}", "s")
-    except Exception:  # Damaged Exif tells nothing, and fails in any way.
-        return np.datetime64("NaT")
+def _read_exif(picture):
+    """Return how Exif says a picture is to be turned, and when it was taken; None and NaT if it doesn't."""
+    orientation = None
+    taken = np.datetime64("NaT")
+    # Damaged Exif tells nothing, and fails in any way.
+    with suppress(Exception):
+        exif = picture.getexif()
+        if picture.format != "TIFF":  # whose decoder has turned it
+            orientation = exif.get(Base.Orientation)
+        dates = exif.get_ifd(IFD.Exif)
+        text = f"{dates.get(Base.DateTimeOriginal)} {dates.get(Base.DateTimeDigitized)}"
+        date = DATE.search(text).expand(r"\1-\2-\3T\4")
+        taken = np.datetime64(date, "s")
+    return orientation, taken
 
 
 def _name_problem(error, data):

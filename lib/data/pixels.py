@@ -52,20 +52,18 @@ def decode_pictures(
         OSError: The pixels would find no room.
     """
     stores = {key: open_rows(ws.scratch, key) for key in [FACTS, *image_sizes]}
-    results = _decode_files(ws, folder, list(files.file), stores)
-    rows = [results[file] for file in files.file]
-    read = pd.DataFrame(rows, files.index, ["digest", "problem"], dtype=str)
-    is_whole = read.problem == ""
+    read = _decode_files(ws, folder, list(files.file), stores)
+    is_whole = (read.problem == "").array
     facts = np.zeros(len(files), quality.FACTS)
     facts[is_whole] = stores[FACTS][read.digest[is_whole]]
     measured = {name: facts[name] for name in quality.MEASURED}
-    decoded = files.assign(digest=read.digest, **measured)
-    damaged = find(files.file[~is_whole], read.problem[~is_whole])
+    decoded = files.assign(digest=read.digest.array, **measured)
+    damaged = find(read.index[~is_whole], read.problem[~is_whole].array)
     return decoded, damaged
 
 
 def _decode_files(ws, folder, files, stores):
-    """Fill the stores; return digest and problem of each file."""
+    """Fill the stores; return digest and problem of each file, in their order."""
     # The rows of a store are taken for rows of these files.
     needed = sum(
         max(0, len(files) - len(store.rows)) * store.row_bytes
@@ -87,7 +85,8 @@ def _decode_files(ws, folder, files, stores):
         ):
             results.update(zip(block, rows))
             progress.update(len(block))
-    return results
+    read = [results[file] for file in files]
+    return pd.DataFrame(read, files, ["digest", "problem"], dtype=str)
 
 
 def _read_block(names, folder, stores):
@@ -149,11 +148,10 @@ def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int | str) -> Sel
     if missing:
         lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")
         folder = sources.open_folder(ws, "train")
-        results = _decode_files(ws, folder, list(lacking.file), {image_size: store})
-        for row in lacking.itertuples():
-            if results[row.file][0] != row.digest:
-                raise OSError(
-                    f"{folder / row.file} has changed since 01_data_prep read it: run "
-                    "01_data_prep again."
-                )
+        read = _decode_files(ws, folder, list(lacking.file), {image_size: store})
+        changed = read.index[read.digest.array != lacking.digest.array]
+        if len(changed):
+            raise OSError(
+                f"{folder / changed[0]} has changed since 01_data_prep read it: run 01_data_prep again."
+            )
     return Selection(store, rows.digest.to_numpy(str))

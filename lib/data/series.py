@@ -78,17 +78,19 @@ def name_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> pd.Series:
     Returns:
         The folder and the first date of each picture's burst; none of pictures without a date.
     """
-    folders = list(map(_leave_class_out, _look_inside(pictures.file), pictures.label))
+    folders = _look_below(pictures).map(os.path.dirname)
     dated = pictures.assign(folder=folders).dropna(subset="taken").sort_values("taken")
-    gaps = dated.groupby("folder").taken.diff()
-    goes_on = gaps <= pd.Timedelta(seconds=seconds)
+    goes_on = dated.groupby("folder").taken.diff() <= pd.Timedelta(seconds=seconds)
     begins = dated.taken.mask(goes_on).groupby(dated.folder).ffill()
-    return begins.dt.strftime("%Y-%m-%d %H:%M:%S in ") + dated.folder
+    return begins.dt.strftime("%Y-%m-%d %H:%M:%S in /") + dated.folder
 
 
-def _leave_class_out(path, label):
-    """Return the folder of a picture, which is the same one in all classes."""
-    return f"/{os.path.dirname(path)}/".replace(f"/{label}/", "/")
+def _look_below(pictures):
+    """Return paths below the folder called like the label, or below train, with / first, if none is."""
+    inside = "/" + _look_inside(pictures.file)
+    paths = zip(inside, "/" + pictures.label + "/")
+    below = [path.rpartition(of_class)[2] for path, of_class in paths]
+    return pd.Series(below, pictures.index, dtype=str)
 
 
 def find_originals(files: pd.Series) -> pd.Series:
@@ -128,24 +130,16 @@ def _name_series(pictures):
     inside = _look_inside(pictures.file)
     paths = inside.str.replace(EXPORTED, "", regex=True)
     around = paths.str.extract(LAST_NUMBER)
-    named = {
-        "folder": list(map(_name_folder, inside, pictures.label)),
-        "name": around.before + "#" + around.behind,
-        "beginning": paths.str.extract(BEGINNING)[0],
-    }
+    named = pd.DataFrame(index=pictures.index)
+    folder = _look_below(pictures).str.extract("([^/]+)/")[0]
+    # One with a number in its name is the same in all classes.
+    named["folder"] = (pictures.label + "/" + folder).str.replace(
+        r".*/(?=[^/]*\d)", "", regex=True
+    )
+    named["name"] = around.before + "#" + around.behind
+    named["beginning"] = paths.str.extract(BEGINNING)[0]
     parts = pictures.file.str.extract(r"^((?:\.\./)?)")[0]
-    return pd.DataFrame(named, pictures.index).apply(_divide, args=(inside, parts))
-
-
-def _name_folder(path, label):
-    """Return the folder directly below that of the class; None of a picture that lies in no such."""
-    below = f"/{path}".rpartition(f"/{label}/")[2].removeprefix("/")
-    folder, is_inside, _ = below.partition("/")
-    if not is_inside:
-        return None
-    if re.search(r"\d", folder):
-        return folder  # whatever the class
-    return path.removesuffix(below) + folder
+    return named.apply(_divide, args=(inside, parts))
 
 
 def _find_series(names, labels):
