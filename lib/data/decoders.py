@@ -109,11 +109,11 @@ def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
         NotImplementedError: The samples are neither grey nor RGB(A).
     """
     tags = _get_tags(picture)
-    for tag, kinds in DEEP_KINDS.items():
-        if tags.get(tag, kinds[0]) not in kinds:
-            raise NotImplementedError(f"a TIFF of 16 bits with another {tag.name}")
-    if "transparency" in picture.info:
-        raise NotImplementedError("a PNG of 16 bits with a transparent colour")
+    is_known = all(
+        tags.get(tag, kinds[0]) in kinds for tag, kinds in DEEP_KINDS.items()
+    )
+    if not is_known or "transparency" in picture.info:
+        raise NotImplementedError("neither grey nor RGB(A) of 16 bits")
     samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if samples is None or samples.dtype != np.uint16:
         picture.load()  # It tells what is wrong.

@@ -26,7 +26,7 @@ def open_rows(scratch: Path, key: int | str) -> Store:
     """Open the store of the pixels of a size, or with FACTS that of what is measured."""
     if key == FACTS:
         return open_store(scratch, FACTS, quality.FACTS)
-    return open_store(scratch, f"pixels_{key}", np.uint8, (key, key, 3))
+    return open_store(scratch, f"pixels_{key}", (np.uint8, (key, key, 3)))
 
 
 def decode_pictures(
@@ -66,7 +66,7 @@ def _decode_files(ws, folder, files, stores):
     """Fill the stores; return digest and problem of each file, in their order."""
     # The rows of a store are taken for rows of these files.
     needed = sum(
-        max(0, len(files) - len(store.rows)) * store.row_bytes
+        max(0, len(files) - len(store.rows)) * store.dtype.itemsize
         for store in stores.values()
     )
     require_room(ws.scratch, needed, "the decoded pixels")

@@ -42,8 +42,8 @@ def group_files(
 
     Augmented copies and their originals always do. Besides, by `group_by`:
     none, time: nothing more; for dates see `name_bursts`;
-    folder: those of one folder directly below the folder of the class, or below `train` where no
-        folder is called like the label. A name with a number in it is one group in all classes;
+    folder: those of one folder directly below a folder that is called like a class, or else directly
+        below `train`. A name with a number in it is one group in all classes;
     name: those of one folder whose names differ in the last number alone, if something stands
         before that.
 
@@ -78,19 +78,18 @@ def name_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> pd.Series:
     Returns:
         The folder and the first date of each picture's burst; none of pictures without a date.
     """
-    folders = _look_below(pictures).map(os.path.dirname)
+    folders = _leave_class_out(pictures).map(os.path.dirname)
     dated = pictures.assign(folder=folders).dropna(subset="taken").sort_values("taken")
     goes_on = dated.groupby("folder").taken.diff() <= pd.Timedelta(seconds=seconds)
     begins = dated.taken.mask(goes_on).groupby(dated.folder).ffill()
-    return begins.dt.strftime("%Y-%m-%d %H:%M:%S in /") + dated.folder
+    return begins.dt.strftime("%Y-%m-%d %H:%M:%S in ") + dated.folder
 
 
-def _look_below(pictures):
-    """Return paths below the folder called like the label, or below train, with / first, if none is."""
-    inside = "/" + _look_inside(pictures.file)
-    paths = zip(inside, "/" + pictures.label + "/")
-    below = [path.rpartition(of_class)[2] for path, of_class in paths]
-    return pd.Series(below, pictures.index, dtype=str)
+def _leave_class_out(pictures):
+    """Return paths inside the folders of classes; whole ones where the first folder is no class."""
+    inside = _look_inside(pictures.file)
+    divided = inside.str.partition("/")
+    return divided[2].where(divided[0].isin(pictures.label), inside)
 
 
 def find_originals(files: pd.Series) -> pd.Series:
@@ -131,11 +130,10 @@ def _name_series(pictures):
     paths = inside.str.replace(EXPORTED, "", regex=True)
     around = paths.str.extract(LAST_NUMBER)
     named = pd.DataFrame(index=pictures.index)
-    folder = _look_below(pictures).str.extract("([^/]+)/")[0]
-    # One with a number in its name is the same in all classes.
-    named["folder"] = (pictures.label + "/" + folder).str.replace(
-        r".*/(?=[^/]*\d)", "", regex=True
-    )
+    folder = _leave_class_out(pictures).str.extract("^([^/]+)/")[0]
+    of_class = inside.str.partition("/")[0] + "/" + folder
+    # A folder with a number in its name is the same in all classes.
+    named["folder"] = of_class.str.replace(r".*/(?=.*\d)", "", regex=True)
     named["name"] = around.before + "#" + around.behind
     named["beginning"] = paths.str.extract(BEGINNING)[0]
     parts = pictures.file.str.extract(r"^((?:\.\./)?)")[0]

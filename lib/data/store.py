@@ -17,19 +17,17 @@ DIGEST_BYTES = 32
 
 
 class Store:
-    """Rows of one shape and dtype, in a folder that any number of processes and machines share.
+    """Rows of one dtype, each of one number or many, in a folder that any number of processes and machines share.
 
     Two files grow there: `rows`, raw, and `digests`, of 32 letters each. A digest is appended once its
     row is on the disk, and a reader maps as many rows as there are digests. Bytes that a killed process
     has left behind them are no row, and the next one writes over them.
     """
 
-    def __init__(self, folder: Path, dtype: DTypeLike, shape: tuple[int, ...] = ()):
+    def __init__(self, folder: Path, dtype: DTypeLike):
         self.folder = folder
-        self.dtype = dtype
-        self.shape = shape
+        self.dtype = np.dtype(dtype)
         self.name = f"{folder.parent.name}/{folder.name}"  # says how the rows were made
-        self.row_bytes = np.dtype((dtype, shape)).itemsize
         self.index = {}  # of each digest the number of its row
         self.rows = ()
         self.inode = None
@@ -37,7 +35,7 @@ class Store:
         self.refresh()
 
     def __reduce__(self):
-        return _open, (self.folder, self.dtype, self.shape)
+        return _open, (self.folder, self.dtype)
 
     def refresh(self) -> None:
         """Take in what any process has written since; begin anew where a file was replaced or cut."""
@@ -59,10 +57,10 @@ class Store:
     def _map_rows(self, count):
         """Return the rows, and the number of their file, which no other has while they are mapped."""
         if count == 0:
-            return np.empty((0, *self.shape), self.dtype), None
+            return np.empty(0, self.dtype), None
         try:
             with (self.folder / "rows").open("rb") as file:
-                rows = np.memmap(file, self.dtype, "r", shape=(count, *self.shape))
+                rows = np.memmap(file, self.dtype, "r", shape=count)
                 return np.asarray(rows), os.fstat(file.fileno()).st_ino
         except (OSError, ValueError) as error:
             raise OSError(
@@ -86,9 +84,9 @@ class Store:
             # Else a network drive may tell how long the file was a while ago.
             (self.folder / "digests").touch()
             missing = self.find_missing(rows)
-            content = np.array([rows[digest] for digest in missing], self.dtype)
+            content = np.array([rows[digest] for digest in missing], self.dtype.base)
             count = len(self.rows)
-            storage.append(self.folder / "rows", count * self.row_bytes, content)
+            storage.append(self.folder / "rows", count * self.dtype.itemsize, content)
             # Others read a row as soon as its digest is there.
             storage.append(
                 self.folder / "digests",
@@ -99,9 +97,9 @@ class Store:
 
 
 @lru_cache(maxsize=8)  # To read a million digests takes a second.
-def _open(folder, dtype, shape):
+def _open(folder, dtype):
     """Return the same store for the same folder, also where it is unpickled."""
-    return Store(folder, dtype, shape)
+    return Store(folder, dtype)
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ class Selection:
     @property
     def shape(self) -> tuple[int, ...]:
         """Return the shape of all rows together."""
-        return (len(self), *self.store.shape)
+        return (len(self), *self.store.dtype.shape)
 
     @cached_property
     def _located(self):
@@ -137,11 +135,14 @@ class Selection:
         return np.take(rows, numbers[index], axis=0)
 
 
-def open_store(
-    folder: Path, name: str, dtype: DTypeLike, shape: tuple[int, ...] = ()
-) -> Store:
-    """Open a store of what this version of the loader gives, once in a process."""
+def open_store(folder: Path, name: str, dtype: DTypeLike) -> Store:
+    """Open a store of what this version of the loader gives, once in a process.
+
+    Args:
+        dtype: of a row; one of many numbers has their dtype and its shape.
+    """
     # Beside `stores` earlier versions keep rows in another way.
-    store = _open(folder / f"stores/loader_{LOADER_VERSION}" / name, dtype, shape)
+    place = folder / f"stores/loader_{LOADER_VERSION}" / name
+    store = _open(place, np.dtype(dtype))
     store.refresh()
     return store

@@ -37,10 +37,11 @@ def cached_features(
         ValueError: some are no finite numbers.
     """
     name = f"features_{keras.__version__}_{make_key(extractor)}"
-    store = open_store(ws.scratch, name, np.float32, extractor.output_shape[1:])
+    dtype = (np.float32, extractor.output_shape[1:])
+    store = open_store(ws.scratch, name, dtype)
     missing = np.array(store.find_missing(images.digests))
     if len(missing):
-        require_room(ws.scratch, len(missing) * store.row_bytes, "the features")
+        require_room(ws.scratch, len(missing) * store.dtype.itemsize, "the features")
         network = _save_extractor(extractor, store) if ws.cluster else extractor
         blocks = []
         for start in range(0, len(missing), BATCH):

@@ -42,7 +42,7 @@ def test_a_store_is_opened_once_and_shows_what_others_have_written_since(prepare
     """A million rows take 0.75 s."""
     rows = read_split(prepared)
     opened = pixels.open_pixels(prepared, rows, 8)
-    other = Store(opened.store.folder, np.uint8, (8, 8, 3))
+    other = Store(opened.store.folder, (np.uint8, (8, 8, 3)))
     other.put({32 * "f": np.zeros((8, 8, 3))})
 
     again = pixels.open_pixels(prepared, rows, 8)

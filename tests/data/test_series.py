@@ -124,7 +124,7 @@ def test_folder_of_one_name_in_two_classes_is_one_group_if_it_has_a_number():
 
 def test_where_a_csv_file_labels_a_folder_directly_below_train_is_a_group():
     site = ["site0/05-01/1.png", "site0/05-02/1.png"]
-    others = ["1.png", "2.png", "train/ill/1.png", "train/ill/2.png"]
+    others = ["1.png", "2.png", "ill/1.png", "ill/2.png"]
     labels = ["ill", "well", "ill", "ill", "ill", "ill"]
 
     groups = list_groups(label_files(site + others, labels), "folder")

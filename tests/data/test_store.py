@@ -24,7 +24,7 @@ def make_digests(numbers):
 
 
 def open_rows(folder):
-    return Store(folder, np.uint8, SHAPE)
+    return Store(folder, (np.uint8, SHAPE))
 
 
 def fill(folder, numbers, block=5):
@@ -147,9 +147,9 @@ def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
 
 
 def test_stores_of_an_older_loader_are_others(tmp_path, monkeypatch):
-    before = stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE)
+    before = stores.open_store(tmp_path, "pixels_8", (np.uint8, SHAPE))
 
     monkeypatch.setattr(stores, "LOADER_VERSION", stores.LOADER_VERSION + 1)
 
-    after = stores.open_store(tmp_path, "pixels_8", np.uint8, SHAPE)
+    after = stores.open_store(tmp_path, "pixels_8", (np.uint8, SHAPE))
     assert after.name != before.name

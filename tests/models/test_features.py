@@ -27,7 +27,7 @@ def images(tmp_path):
     """Seventy of 140 pictures in a store, the last ones first."""
     rows = np.random.default_rng(0).integers(0, 256, (140, 8, 8, 3), dtype=np.uint8)
     digests = [f"{number:032x}" for number in range(140)]
-    store = Store(tmp_path / "pixels", np.uint8, (8, 8, 3))
+    store = Store(tmp_path / "pixels", (np.uint8, (8, 8, 3)))
     store.put(dict(zip(digests, rows)))
     store.refresh()
     return Selection(store, np.array(digests[69::-1]))
