@@ -45,7 +45,7 @@ def read_answers(page) -> list[list[str]]:
     script = """places => places.map(place => {
         const read = kind => [...place.querySelectorAll(kind)].map(one => one.innerText.trim()).join(", ");
         const label = read(".class bdi, .problem") || read(".class");
-        return [read(".file"), read(".note"), label, read(".set").replace("Set: ", "")];
+        return [read(".file"), read(".note"), label, read(".set").replace("Answer set: ", "")];
     })"""
     rows = page.locator("#older > li").evaluate_all(script)
     rows.reverse()

@@ -209,7 +209,15 @@ def test_saved_table_is_that_of_predict_and_strangers_are_counted_first(
 
     with hand_over(browser, other, model, record, known=known) as tab:
         shown = ask_page(tab, drawn)
-        counts = tab.locator("#counts li").all_inner_texts()
+        counts = tab.locator("#counts button").all_inner_texts()
+        headlines = tab.locator(".warning").all_inner_texts()
+        # A chip shows its answers alone, and pressed again all.
+        chip = tab.locator("#counts button").first
+        chip.click()
+        assert chip.get_attribute("aria-pressed") == "true"
+        shown_alone = tab.locator("#older > li:visible, #latest:visible").count()
+        chip.click()
+        assert tab.locator("#older > li:visible").count() == len(drawn) - 1
         table = save_answers(tab)
 
     assert list(table) == list(expected)
@@ -220,7 +228,10 @@ def test_saved_table_is_that_of_predict_and_strangers_are_counted_first(
     numbers = ["probability", "distance"]
     apart = table[numbers].astype(float) - expected[numbers].astype(float)
     assert abs(apart).max(axis=None) < 0.02
-    assert counts[0] == f"strangers {(table.note != '').sum()}"
+    marked = (table.note != "").sum()
+    assert counts[0] == f"strangers {marked}"
+    assert shown_alone == marked
+    assert headlines == ["Unlike the pictures it knows"] * marked
     # No set, of a promise for pictures that it knows, stands beside a stranger.
     assert list(shown.note) == list(table.note)
     assert list(shown.set == "") == list(table.note != "")
@@ -490,6 +501,8 @@ def test_page_says_what_it_is_and_how_far_to_trust_it(opened):
     # Eight classes of three in turn: a third is recognised.
     for words in ("8 of 24 pictures", "flattered", "iPhones and iPads"):
         assert words in folded
+    first_screen = opened.inner_text("header").replace("\xa0", " ")
+    assert "small: 33 % right of 24 pictures" in first_screen
     for name in CLASSES:
         assert name in opened.inner_text("header")
     made_of = opened.text_content("footer")

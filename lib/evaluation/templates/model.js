@@ -152,12 +152,13 @@ function writeBar(one) {
 
 function writeSet(names, parent) {
   const inside = names.length === about.class_names.length ? ["any class"] : names.flatMap(name => [", ", isolate(name)]).slice(1);
-  return make("p", {className: "set"}, "Set: ", ...inside, ...parent ? [" (", isolate(parent), ")"] : []);
+  return make("p", {className: "set"}, "Answer set: ", ...inside, ...parent ? [" (", isolate(parent), ")"] : []);
 }
 
 // The warning goes before the answer.
 function tell({note, problem, named, bars, held, parent}) {
-  const texts = Object.entries({note, problem}).filter(([, text]) => text);
+  const warning = note && "Unlike the pictures it knows";
+  const texts = Object.entries({warning, note, problem}).filter(([, text]) => text);
   const classes = named?.map(one => make("p", {className: "class"}, ...writeShare(one))) ?? [];
   if (named?.length === 0) classes.push(make("p", {className: "class"}, "none of its labels"));
   const list = bars ? [make("ol", {className: "bars"}, ...bars.map(writeBar))] : [];
@@ -168,29 +169,50 @@ function tell({note, problem, named, bars, held, parent}) {
 function show({thumbnail, ...found}) {
   if (answers.length) {
     const [picture, words] = card.children;
-    at("older").prepend(make("li", {}, draw(picture, 96), words));
+    const row = make("li", {}, draw(picture, 96), words);
+    at("older").prepend(row);
+    namesOf.set(row, namesOf.get(card));
     at("earlier").hidden = false;
   }
   answers.push(found);
   const heading = make("h2", {className: "file"}, found.file);
   card.replaceChildren(thumbnail || make("canvas", {width: 1, height: 1}), make("div", {className: "words"}, heading, ...tell(found)));
   card.hidden = false;
-  count(found);
+  namesOf.set(card, listNames(found));
+  count();
   report();
 }
 
-// Strangers have no name, and come first.
-const counts = new Map();
-function count({note, problem, named}) {
-  for (const name of note ? [""] : named?.map(one => one.name) ?? []) counts.set(name, (counts.get(name) ?? 0) + 1);
+// Of each card and row the names that count it. Strangers have no name, and come first.
+const namesOf = new Map();
+const listNames = ({note, named}) => note ? [""] : named?.map(one => one.name) ?? [];
+let filter = null;  // the name whose answers are shown; null for all
+
+function count() {
+  const counts = new Map();
+  for (const name of [...namesOf.values()].flat()) counts.set(name, (counts.get(name) ?? 0) + 1);
   const ranked = [...counts].sort(([a, few], [b, many]) => !b - !a || many - few);
-  at("counts").replaceChildren(...ranked.map(([name, number]) => make("li", {}, name ? isolate(name) : "strangers", ` ${number}`)));
+  at("counts").replaceChildren(...ranked.map(([name, number]) => {
+    const onclick = () => showOnly(filter === name ? null : name);
+    const chip = make("button", {type: "button", onclick}, name ? isolate(name) : "strangers", ` ${number}`);
+    chip.setAttribute("aria-pressed", filter === name);
+    return make("li", {}, chip);
+  }));
+}
+
+function showOnly(name) {
+  filter = name;
+  for (const [element, names] of namesOf) element.hidden = name !== null && !names.includes(name);
+  const place = [...at("counts").children].findIndex(one => one.contains(document.activeElement));
+  count();
+  at("counts").children[place]?.firstChild.focus();
 }
 
 // One picture after the other; who chooses some before the model is ready is answered then.
 let queue = Promise.resolve(), chosen = 0, saved = 0, isReady = false, failure = "";
 
 function add(files) {
+  showOnly(null);
   for (const {file, path} of files) {
     chosen += 1;
     queue = queue.then(() => answer(file)).then(found => show({file: path, ...found})).catch(fail);
