@@ -97,6 +97,8 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
             os.environ[workspace.SCHEDULER] = client.scheduler.address
         if FIRST in values:
             sources.open_folder(ws, "train")
+            if ws.test:
+                sources.open_folder(ws, "test")
         else:
             check_earlier(ws)
         runner.run_notebooks(ws, values)

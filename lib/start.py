@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lib import chain
 from lib.base import storage, workspace
-from lib.base.paths_file import check_exists, find_path, is_on_web
+from lib.base.paths_file import check_exists, check_places, find_path, is_on_web
 from lib.base.workspace import DEMO_ON_DRIVE, REPOSITORY, Workspace
 from lib.data import sources
 
@@ -121,7 +121,7 @@ def _upload():
 def _write_paths(train, results):
     """Write a paths file: these pictures are train and, where they have a part for testing, test."""
     places = {"train": train, "results": results, "scratch": REPOSITORY / "scratch"}
-    workspace.check_places(places)
+    check_places(places)
     ws = Workspace(**places)
     ws.claim()
     folder = sources.open_folder(ws, "train")

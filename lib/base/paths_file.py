@@ -1,5 +1,6 @@
-"""The paths file, drive_paths.json: read, with errors that say what is wrong and what to do."""
+"""The paths file, drive_paths.json: what a person means by a path, and which folders are ours to write."""
 
+import itertools
 import json
 import os
 import re
@@ -14,6 +15,24 @@ KEYS = """train results scratch train_labels corrections validation test test_la
 parents cluster""".split()
 # What is written.
 KINDS = ("results", "scratch")
+MARKER = "about_this_folder.txt"
+# By the first line of a marker a folder is known.
+LINES = {
+    "results": "Results of the image classifier notebooks.",
+    "scratch": "Scratch of the image classifier notebooks: it may be deleted at any time.",
+    "--sort-into": "Copies of pictures, sorted by a model of the image classifier notebooks.",
+}
+ADVICE = """
+The notebooks write, replace and delete files here. Keep nothing of your own in this folder: copy
+what you want to change or to keep to another one. (Only corrections.csv, which review.html makes,
+may lie among the results.) This file says that the folder is ours: leave it here.
+"""
+# What systems and people may leave in any folder, and what a killed run of ours has left.
+PASSED_OVER = re.compile(
+    r"\..*|.*\.lock|desktop\.ini|Thumbs\.db|Icon\r|lost\+found|corrections\.csv|drive_paths\.json|"
+    + storage.UNFINISHED.pattern
+)
+
 # The one file of the user's that may lie among the results.
 CORRECTIONS = "corrections.csv"
 KAGGLE = "kaggle:"
@@ -118,14 +137,14 @@ def check_exists(path: Path, advice: str) -> None:
     )
 
 
-def check_apart(places: dict[str, Path | str]) -> None:
-    """Check that results and scratch lie neither in one another nor in what is read, nor the reverse.
+def check_places(places: dict[str, Path | str]) -> None:
+    """Check that results and scratch are ours to write, and lie in nothing that is read, or the reverse.
 
     Args:
         places: by the keys of the paths file; of paths, all are absolute.
 
     Raises:
-        ValueError: two of them do.
+        ValueError: they aren't, or do. Nothing is written.
     """
     named = _list_folders(places)
     for kind in KINDS:
@@ -137,6 +156,7 @@ def check_apart(places: dict[str, Path | str]) -> None:
                     f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name '
                     "another folder."
                 )
+        check_ours(folder, kind)
 
 
 def _list_folders(places):
@@ -146,10 +166,40 @@ def _list_folders(places):
         # A class may be a link. Archives hold no folders, nor does what isn't here.
         named += [(key, path.resolve()) for path in Path(place).glob("*/")]
     for path in Path(places["train"]).parent.glob("*/"):
-        is_written = path in (places["results"], places["scratch"])
-        if find_part(path.name) == "validation" and not is_written:
+        if find_part(path.name) == "validation":
             named.append(("validation", path.resolve()))
     if "multi_labels" in places:
         # The folder that is called like the table may hold its pictures.
         named.append(("multi_labels", places["multi_labels"].with_suffix("")))
     return named
+
+
+def check_ours(folder: Path, kind: str) -> None:
+    """Raise a ValueError where a folder is neither new, nor empty, nor marked as one of its kind."""
+    marker = folder / MARKER
+    if marker.exists() and LINES[kind].encode() in marker.read_bytes():
+        return
+    names = [path.name for path in folder.glob("*")]
+    foreign = list_some(itertools.filterfalse(PASSED_OVER.fullmatch, names))
+    if foreign:
+        raise ValueError(
+            f'"{kind}" is "{folder}", which holds other files ({foreign}): name a new folder. One of these '
+            f'notebooks is known by its {MARKER}, with the line "{LINES[kind]}"'
+        )
+
+
+def mark(folder: Path, kind: str) -> None:
+    """Make a folder where it is missing, and mark it as ours before anything else is written.
+
+    Args:
+        kind: a key of `LINES`.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    storage.require_room(folder, 0, "")
+    marker = folder / MARKER
+    # Of two runs that begin at once, both write the same.
+    if not marker.exists():
+        with storage.atomic_write(marker) as part:
+            part.write_text(f"{LINES[kind]}\n{ADVICE}", encoding="utf-8")

@@ -1,9 +1,7 @@
-"""The workspace: where pictures, results and scratch of one run lie; the last two are ours, or refused."""
+"""The workspace: where pictures, results and scratch of one run lie."""
 
-import itertools
 import json
 import os
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,39 +9,23 @@ from pathlib import Path
 import pandas as pd
 
 from lib.base import storage
-from lib.base.escapes import escape_text, guard_cells, list_some, read_cell
+from lib.base.escapes import escape_text, guard_cells, read_cell
 from lib.base.paths_file import (
     CORRECTIONS,
     KINDS,
-    check_apart,
     check_exists,
+    check_places,
     find_path,
+    mark,
     read_places,
 )
-from lib.base.storage import UNFINISHED, atomic_write, require_room
+from lib.base.storage import atomic_write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
 DEMO_ON_DRIVE = "image_classifiers_demo/results"
 SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
 MINE = "drive_paths.json"
-MARKER = "about_this_folder.txt"
-# By the first line of a marker a folder is known.
-LINES = {
-    "results": "Results of the image classifier notebooks.",
-    "scratch": "Scratch of the image classifier notebooks: it may be deleted at any time.",
-    "--sort-into": "Copies of pictures, sorted by a model of the image classifier notebooks.",
-}
-ADVICE = """
-The notebooks write, replace and delete files here. Keep nothing of your own in this folder: copy
-what you want to change or to keep to another one. (Only corrections.csv, which review.html makes,
-may lie among the results.) This file says that the folder is ours: leave it here.
-"""
-# What systems and people may leave in any folder, and what a killed run of ours has left.
-PASSED_OVER = re.compile(
-    r"\..*|.*\.lock|desktop\.ini|Thumbs\.db|Icon\r|lost\+found|corrections\.csv|drive_paths\.json|"
-    + UNFINISHED.pattern
-)
 
 
 @dataclass(frozen=True)
@@ -127,47 +109,6 @@ class Workspace:
         """Mark results and scratch as ours, before anything else is written there."""
         for kind in KINDS:
             mark(getattr(self, kind), kind)
-
-
-def check_places(places: dict[str, Path | str]) -> None:
-    """Check that results and scratch are ours to write, and lie apart from all else; write nothing.
-
-    The argument and errors are those of `check_apart` and `check_ours`.
-    """
-    check_apart(places)
-    for kind in KINDS:
-        check_ours(places[kind], kind)
-
-
-def check_ours(folder: Path, kind: str) -> None:
-    """Raise a ValueError where a folder is neither new, nor empty, nor marked as one of its kind."""
-    marker = folder / MARKER
-    if marker.exists() and LINES[kind].encode() in marker.read_bytes():
-        return
-    names = [path.name for path in folder.glob("*")]
-    foreign = list_some(itertools.filterfalse(PASSED_OVER.fullmatch, names))
-    if foreign:
-        raise ValueError(
-            f'"{kind}" is "{folder}", which holds other files ({foreign}): name a new folder. One of these '
-            f'notebooks is known by its {MARKER}, with the line "{LINES[kind]}"'
-        )
-
-
-def mark(folder: Path, kind: str) -> None:
-    """Make a folder where it is missing, and mark it as ours before anything else is written.
-
-    Args:
-        kind: a key of `LINES`.
-
-    Raises:
-        OSError: it can't be written.
-    """
-    require_room(folder, 0, "")
-    marker = folder / MARKER
-    # Of two runs that begin at once, both write the same.
-    if not marker.exists():
-        with atomic_write(marker) as part:
-            part.write_text(f"{LINES[kind]}\n{ADVICE}", encoding="utf-8")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

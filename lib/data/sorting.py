@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from lib.base import workspace
+from lib.base import paths_file
 
 KIND = "--sort-into"
 TO_CHECK = "to_check"
@@ -17,7 +17,7 @@ def check_target(folder: Path, places: list[str], class_names: list[str]) -> Non
         ValueError: it isn't, or can't. Nothing is written.
     """
     folder = folder.resolve()
-    workspace.check_ours(folder, KIND)
+    paths_file.check_ours(folder, KIND)
     for path in map(Path.resolve, map(Path, places)):
         if path.is_relative_to(folder) or folder.is_relative_to(path):
             raise ValueError(
@@ -36,10 +36,10 @@ def copy_pictures(folder: Path, files: list[str], names: Iterable[str]) -> None:
         files: paths.
         names: of the folder for each; "" for none. Where files have one name, all but the first get a number.
     """
-    workspace.mark(folder, KIND)
+    paths_file.mark(folder, KIND)
     for earlier in folder.glob("*/"):
         # What `check_target` has passed over, as .git, is nobody's copy.
-        if not workspace.PASSED_OVER.fullmatch(earlier.name):
+        if not paths_file.PASSED_OVER.fullmatch(earlier.name):
             shutil.rmtree(earlier)
     for file, name in zip(files, names):
         if name:

@@ -1,6 +1,5 @@
 """Which folder is meant: of folders, archives and data of Kaggle, and of what lies in them."""
 
-import itertools
 import os
 from pathlib import Path
 
@@ -39,54 +38,43 @@ def find_validation(ws: Workspace) -> Path | None:
     A note names classes that are called like parts of a data set.
 
     Raises:
-        ValueError: There are two such folders, or one of train, validation and test lies in another.
+        ValueError: There are two such folders.
     """
     trail = _trace(ws, "train")
-    folders = filter(holds_pictures, list_folders(trail[-1]))
-    called = list_some(path.name for path in folders if find_part(path.name))
+    classes = _list_classes(trail[-1])
+    called = list_some(filter(find_part, classes))
     if called:
         print(
             f"Note: in {trail[-1]} these are classes: {called}. Parts of a data set have only parts beside them."
         )
-    opened = {"train": trail[-1]}
-    for key in ("validation", "test"):
-        if getattr(ws, key):
-            opened[key] = open_folder(ws, key)
-    if not ws.validation:
-        opened["validation"] = _find_validation_beside(trail)
-    for key, other in itertools.permutations(filter(opened.get, opened), 2):
-        folder = opened[key].resolve()
-        if folder.is_relative_to(opened[other].resolve()):
-            raise ValueError(
-                f'"{key}" in drive_paths.json means {folder}, which is or lies in "{other}": pictures that '
-                "were learned from test nothing. Name another folder, or leave one out."
-            )
-    return opened["validation"]
-
-
-def _find_validation_beside(trail):
-    """Return the validation part beside a folder that is called train, or None.
-
-    A note tells of one that has other folders than the classes.
-    """
-    beside = []
-    for path in trail:
-        if find_part(path.name) == "train":
-            beside += list_folders(path.parent)
-    named = [path for path in beside if find_part(path.name) == "validation"]
-    if not named:
+    if ws.validation:
+        return open_folder(ws, "validation")
+    folder = _find_beside(trail)
+    if folder is None:
         return None
-    folder = _list_steps(_find_part(named, "validation"), "validation")[-1]
-    names = _clean_names(filter(holds_pictures, list_folders(folder)))
-    if names and names.issubset(_clean_names(list_folders(trail[-1]))):
+    names = _list_classes(folder)
+    if names and set(names).issubset(classes):
         return folder
     print(f"Note: {folder} has other folders than {trail[-1]}: it isn't used.")
     return None
 
 
-def _clean_names(folders):
-    """Return the names of folders, equal where they look alike."""
-    return {clean(path.name).casefold() for path in folders}
+def _list_classes(folder):
+    """List the names of the folders with pictures, equal where they look alike."""
+    folders = filter(holds_pictures, list_folders(folder))
+    return [clean(path.name) for path in folders]
+
+
+def _find_beside(trail):
+    """Return the validation part beside the folders that are called train, None where there is none."""
+    named = []
+    for train in trail:
+        if find_part(train.name) == "train":
+            beside = list_folders(train.parent)
+            named += [path for path in beside if find_part(path.name) == "validation"]
+    if not named:
+        return None
+    return _list_steps(_find_part(named, "validation"), "validation")[-1]
 
 
 def _trace(ws, key):
@@ -120,11 +108,8 @@ def _find_step(folder, key):
     folders = list(filter(holds_pictures, list_folders(folder)))
     if folders and all(find_part(path.name) for path in folders):
         return _find_part(folders, key)
-    if len(folders) != 1 or not list_folders(folders[0]):
-        return None
-    if any(map(may_be_picture, folder.iterdir())):
-        return None
-    return folders[0]
+    is_alone = len(folders) == 1 and not any(map(may_be_picture, folder.iterdir()))
+    return folders[0] if is_alone and list_folders(folders[0]) else None
 
 
 def _find_part(folders, key):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lib.base import workspace
+from lib.base import paths_file, workspace
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def test_a_new_folder_is_marked_in_plain_words_and_is_ours_from_then_on(
 
     assert workspace.open(write_paths()) == ws
     for kind in ("results", "scratch"):
-        text = (getattr(ws, kind) / workspace.MARKER).read_text()
+        text = (getattr(ws, kind) / paths_file.MARKER).read_text()
         assert text.startswith(kind.capitalize())
         assert "nothing of your own" in text
 
@@ -52,13 +52,13 @@ def test_a_folder_with_other_files_is_refused_and_stays_as_it_is(
 def test_the_marker_makes_a_folder_ours_again(write_paths, tmp_path):
     ws = workspace.open(write_paths())
     (ws.results / "split.csv").touch()
-    (ws.results / workspace.MARKER).unlink()
-    with pytest.raises(ValueError, match=workspace.MARKER) as told:
+    (ws.results / paths_file.MARKER).unlink()
+    with pytest.raises(ValueError, match=paths_file.MARKER) as told:
         workspace.open(write_paths())
 
     line = str(told.value).rpartition("with the line ")[2].strip('"')
     # As an editor of Windows writes it.
-    (ws.results / workspace.MARKER).write_text(line, encoding="utf-8-sig")
+    (ws.results / paths_file.MARKER).write_text(line, encoding="utf-8-sig")
 
     assert workspace.open(write_paths()) == ws
 
@@ -66,7 +66,7 @@ def test_the_marker_makes_a_folder_ours_again(write_paths, tmp_path):
 def test_results_and_scratch_are_not_interchangeable(write_paths):
     workspace.open(write_paths())
 
-    with pytest.raises(ValueError, match=f'"results" is .*{workspace.MARKER}'):
+    with pytest.raises(ValueError, match=f'"results" is .*{paths_file.MARKER}'):
         workspace.open(write_paths(results="s", scratch="r"))
 
 

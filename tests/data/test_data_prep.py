@@ -133,6 +133,13 @@ def test_validation_folder_beside_train_is_used_and_its_leaks_left_out(drawn):
     assert set(checks.file[checks.problem == "in_both_parts"]) == leaks
 
 
+@pytest.mark.parametrize("folder", [".", "Aves"])
+def test_pictures_to_learn_from_are_not_validated_on(drawn, folder):
+    ws = replace(drawn, validation=drawn.train / folder)
+    with pytest.raises(ValueError, match="these have fewer: Aves"):
+        prepare(ws)
+
+
 def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_written(
     drawn,
 ):
