@@ -6,6 +6,8 @@ GitHub drops styles, classes and ids, and shows neither SVG nor pictures within 
 colours, a gallery with its captions one JPEG, both by a headless Chromium; a table is bare, and the summary of a network
 plain text. What differs from run to run or from machine to machine is left out: bars, versions, times, folders, stderr.
 So nothing changes in a second run but what has truly changed.
+
+It fails where a sentence that begins with "On the demo" has a number that no cell of its step puts out.
 """
 
 import base64
@@ -54,8 +56,19 @@ PICTURES = {
 THUMBNAIL = (320, 200)  # width and height in pixels
 # Lines that another run or machine would print otherwise.
 PASSING = re.compile(r"\d%\||\d:\d\d|taken from|^Python \d|CPU cores|https?:|HTTPS")
+# How long an epoch took, which stands within its line.
+TIMES = re.compile(r"\d+m?s - \d+m?s/(step|epoch) - ")
 # How a terminal is told to colour text.
 COLOUR = re.compile(r"\x1b\[[\d;]*m")
+ON_DEMO = "On the demo"
+# An answer that is folded, with its title; where a sentence ends; what stands in code or is a link.
+FOLDED = re.compile(r"<details><summary>(.*?)</summary>(.*?)</details>", re.S)
+SENTENCE_END = re.compile(r"(?<=[.?!:)])\s+|\n+")
+QUOTED = re.compile(r"`[^`]*`|\[[^\]]*\]\([^)]*\)|\bsteps? \d+")
+# No number begins with 0 but a share: 02 is a lesson. Nor is one part of a word, as in ResNet50.
+NUMBER = re.compile(
+    r"(?<![\w.,])(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d*|0)(?:\.\d+)?(?![\w]|\.\d)"
+)
 
 
 def hash_code(notebook: NotebookNode) -> str:
@@ -134,7 +147,7 @@ def clean_text(text: str) -> str:
     """Return the lines that every run and machine prints alike; paths begin in the project."""
     lines = text.replace(f"{REPOSITORY}/", "").splitlines(keepends=True)
     kept = [line for line in lines if "\r" not in line and not PASSING.search(line)]
-    return "".join(kept)
+    return TIMES.sub("", "".join(kept))
 
 
 def convert_outputs(outputs: list[NotebookNode], pen: Pen) -> Iterator[NotebookNode]:
@@ -154,8 +167,8 @@ def convert_outputs(outputs: list[NotebookNode], pen: Pen) -> Iterator[NotebookN
         yield new_output("stream", text=cleaned)
 
 
-def write_lesson(path: Path, executed: NotebookNode, pen: Pen) -> None:
-    """Write the outputs of an executed lesson into its notebook.
+def write_lesson(path: Path, executed: NotebookNode, pen: Pen) -> NotebookNode:
+    """Write the outputs of an executed lesson into its notebook, and return it.
 
     Raises:
         ValueError: The lesson would be too large, or another one was executed.
@@ -178,6 +191,80 @@ def write_lesson(path: Path, executed: NotebookNode, pen: Pen) -> None:
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
     print(f"{path.name}: {len(text.encode()) / 1e3:,.0f} kB")
+    return lesson
+
+
+def list_said(text: str) -> list[str]:
+    """List the sentences of a text cell that tell of the demo: those that begin so, and folded answers."""
+    said = [answer for title, answer in FOLDED.findall(text) if title == ON_DEMO]
+    for sentence in SENTENCE_END.split(FOLDED.sub("", text)):
+        if sentence.startswith(ON_DEMO):
+            said.append(sentence)
+    return said
+
+
+def read_numbers(text: str) -> list[str]:
+    """List the numbers of a text as they are written, without commas."""
+    return [number.replace(",", "") for number in NUMBER.findall(QUOTED.sub("", text))]
+
+
+def read_output(output: NotebookNode) -> str:
+    """Return the text of an output, as a reader sees it."""
+    if output.output_type == "stream":
+        return output.text
+    data = output.get("data", {})
+    html = data.get("text/html") or data.get("text/markdown") or ""
+    shown = BeautifulSoup(html, "html.parser").get_text(" ")
+    return shown or data.get("text/plain", "")
+
+
+def is_put_out(number: str, values: list[float]) -> bool:
+    """Tell whether a value, or a share in per cent, gives the number when it is rounded as that is."""
+    decimals = len(number.partition(".")[2])
+    for value in values:
+        if float(number) in (round(value, decimals), round(100 * value, decimals)):
+            return True
+    return False
+
+
+def find_contradictions(lesson: NotebookNode) -> list[str]:
+    """List numbers that are said of the demo, and that no cell of their step puts out.
+
+    A step goes from one heading to the next, and what stands above the first is of the whole lesson. A
+    step without outputs, as that of the exercises, is not compared.
+    """
+    steps = [[]]
+    for cell in lesson.cells:
+        if cell.source.startswith("## "):
+            steps.append([])
+        steps[-1].append(cell)
+    beside = [list_values(cells) for cells in steps]
+    beside[0] = list_values(lesson.cells)
+    found = []
+    for cells, values in zip(steps, beside):
+        for cell in cells:
+            if values and cell.cell_type == "markdown":
+                found += compare_said(cell, values)
+    return found
+
+
+def list_values(cells: list[NotebookNode]) -> list[float]:
+    """List all numbers that cells put out."""
+    values = []
+    for cell in cells:
+        for output in cell.get("outputs", []):
+            values += map(float, read_numbers(read_output(output)))
+    return values
+
+
+def compare_said(cell: NotebookNode, values: list[float]) -> list[str]:
+    """List the numbers of a text cell that are said of the demo and are none of some values."""
+    found = []
+    for sentence in list_said(cell.source):
+        for number in read_numbers(sentence):
+            if not is_put_out(number, values):
+                found.append(f"{cell.id}: {number} in: {sentence.strip()}")
+    return found
 
 
 def write_thumbnail(name: str, figures: Path, pen: Pen) -> None:
@@ -205,8 +292,13 @@ def run_lessons(results: Path) -> dict[str, NotebookNode]:
 
 
 def main(results: Path) -> None:
-    """Run all lessons, and write what they put out into their notebooks."""
+    """Run all lessons, and write what they put out into their notebooks.
+
+    Raises:
+        SystemExit: Lessons, which are written all the same, say numbers that they don't put out.
+    """
     executed = run_lessons(results)
+    contradictions = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=find_browser(), args=["--no-sandbox"]
@@ -214,9 +306,12 @@ def main(results: Path) -> None:
         page = browser.new_page(viewport={"width": WIDTH, "height": 800})
         pen = Pen(page)
         for name, ran in executed.items():
-            write_lesson(NOTEBOOKS / f"{name}.ipynb", ran, pen)
+            lesson = write_lesson(NOTEBOOKS / f"{name}.ipynb", ran, pen)
+            contradictions += find_contradictions(lesson)
             write_thumbnail(name, results / "figures", pen)
         browser.close()
+    if contradictions:
+        raise SystemExit("\n".join(contradictions))
 
 
 if __name__ == "__main__":
