@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from unittest import mock
 
-from lib import cluster, runner
+from lib import runner
 from lib.base import storage, workspace
 from lib.base.machine import stderr_to
 from lib.base.parameters import (
@@ -81,20 +81,17 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
         RuntimeError: a notebook has failed, and those behind it don't run.
     """
     storage.sweep(ws.results)
-    # Kernels find `lib`, wherever the chain was started.
+    # Kernels find `lib`, wherever the chain was started; run_paths.json holds no cluster.
     inherited = os.environ.get("PYTHONPATH", "")
     variables = {
         "DRIVE_PATHS": str(ws.save_paths()),
         "TRAIN_ANEW": "1" if anew else "",
         "PYTHONPATH": f"{runner.REPOSITORY}{os.pathsep}{inherited}",
+        workspace.SCHEDULER: ws.cluster or "",
     }
     log = ws.results / runner.KERNEL_LOG
     # Only kernels are told: behind the block the environment is as it was.
     with stderr_to(log), mock.patch.dict(os.environ, variables):
-        if ws.cluster:
-            # One for all notebooks, whose kernels share the log with its workers.
-            client = cluster.connect(ws.cluster)
-            os.environ[workspace.SCHEDULER] = client.scheduler.address
         if FIRST in values:
             sources.open_folder(ws, "train")
             if ws.test:

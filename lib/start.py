@@ -17,6 +17,7 @@ RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyon
 # 3,670 photographs in five classes, of TensorFlow's tutorials; LICENSE.txt in it says Creative Commons
 # By-Attribution 2.0, and names the photographers.
 FLOWERS = "https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz"
+NAMED = {"": "demo", "demo": "demo", "flowers": FLOWERS}
 # On Drive the results of these lie beside one's own.
 ON_DRIVE = {"flowers": "image_classifiers_flowers", "demo": DEMO_ON_DRIVE}
 
@@ -93,10 +94,8 @@ def find_pictures(pictures: str) -> Path | str:
     Raises:
         OSError, ValueError: they are nowhere.
     """
-    if pictures in ("", "demo"):
-        return "demo"
-    if pictures == "flowers":
-        return FLOWERS
+    if pictures in NAMED:
+        return NAMED[pictures]
     if pictures == "upload":
         return _upload()
     if is_on_web(pictures):

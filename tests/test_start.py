@@ -184,13 +184,13 @@ def test_flowers_are_downloaded_and_have_results_of_their_own(
     folder, address = site
     draw_classes(tmp_path / "flower_photos", 5)
     shutil.make_archive(folder / "f", "gztar", tmp_path, "flower_photos")
-    monkeypatch.setattr(start, "FLOWERS", f"{address}/f.tar.gz")
+    monkeypatch.setitem(start.NAMED, "flowers", f"{address}/f.tar.gz")
     monkeypatch.setattr(start, "REPOSITORY", tmp_path)
 
     _, ws = fill_in("flowers", place)
     _, own = fill_in(tmp_path / "flower_photos", place)
 
-    assert ws.train == start.FLOWERS
+    assert ws.train == start.NAMED["flowers"]
     assert "flowers" in str(ws.results.relative_to(tmp_path))
     assert sources.open_folder(ws, "train").name == "flower_photos"
     assert own.results not in (ws.results, *ws.results.parents)
