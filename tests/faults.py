@@ -34,7 +34,7 @@ from conftest import draw_noisy_classes, load_bytes
 from drawing import CLASS_NAMES, draw_picture
 from PIL import Image
 
-from lib import chain, runner
+from lib import chain, cluster, runner
 from lib.base import storage, workspace
 from lib.data import pictures, pixels, split
 
@@ -463,37 +463,53 @@ def survive_dead_workers(count: int, root: Path, seed: int = 0) -> int:
     return survived
 
 
-@contextlib.contextmanager
-def run_scheduler(workers: list[tuple]):
-    """Run a scheduler and workers in processes of their own, each behind a command before it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    port = address.rpartition(":")[2]
-    options = {"cwd": workspace.REPOSITORY}
-    options |= {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    program = [sys.executable, "-m"]
-    scheduler = [
-        *program,
-        "distributed.cli.dask_scheduler",
-        "--port",
-        port,
-        "--no-dashboard",
-    ]
-    started = [subprocess.Popen([*scheduler, "--host", "127.0.0.1"], **options)]
-    for before in workers:
-        worker = [*program, "distributed.cli.dask_worker", address, "--nthreads", "1"]
-        started.append(
-            subprocess.Popen([*before, *worker, "--no-dashboard"], **options)
-        )
-    try:
-        yield address, started[0]
-    finally:
-        for process in started:
-            for one in [*psutil.Process(process.pid).children(recursive=True), process]:
+class Cluster:
+    """A scheduler and workers in processes of their own, as people start them."""
+
+    def __init__(self, root: Path = workspace.REPOSITORY):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        self.address = f"tcp://127.0.0.1:{port}"
+        self.processes = []
+        self.start("scheduler", root, "--host", "127.0.0.1", "--port", port)
+
+    def start(self, module: str, root: Path, *arguments) -> None:
+        """Start a scheduler or worker on the project in a folder."""
+        paths = f"{root}:{Path(__file__).parent}"
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"distributed.cli.dask_{module}", *arguments, "--no-dashboard"],
+            env=os.environ | {"PYTHONPATH": paths}, cwd="/",
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.processes.append(process)
+
+    def add_worker(self, root: Path = workspace.REPOSITORY) -> None:
+        """Start a worker of one thread."""
+        self.start("worker", root, self.address, "--nthreads", "1")
+
+    def end(self) -> None:
+        """Kill all of it."""
+        if self.address in cluster.clients:
+            cluster.clients.pop(self.address).close()
+        for process in self.processes:
+            for child in psutil.Process(process.pid).children(recursive=True):
                 with contextlib.suppress(psutil.NoSuchProcess):
-                    one.kill()
+                    child.kill()
+            process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def run_cluster():
+    """Run a scheduler and two workers; yield them."""
+    running = Cluster()
+    for _ in range(2):
+        running.add_worker()
+    try:
+        yield running
+    finally:
+        running.end()
 
 
 def survive_dead_schedulers(count: int, root: Path, seed: int = 0) -> int:
@@ -508,14 +524,14 @@ def survive_dead_schedulers(count: int, root: Path, seed: int = 0) -> int:
     survived = 0
     for number in range(count):
         paths = make_paths(root / str(number))
-        with run_scheduler([(), ()]) as (address, scheduler):
-            process = start_chain(paths, [*SPREAD, "--cluster", address])
+        with run_cluster() as running:
+            process = start_chain(paths, [*SPREAD, "--cluster", running.address])
             time.sleep(rng.uniform(4, 20))
-            scheduler.kill()
+            running.processes[0].kill()
             output, _ = process.communicate()
         said = process.returncode == 0 or "scheduler" in output
-        with run_scheduler([(), ()]) as (address, _):
-            again = start_chain(paths, [*SPREAD, "--cluster", address])
+        with run_cluster() as running:
+            again = start_chain(paths, [*SPREAD, "--cluster", running.address])
             output += again.communicate()[0]
         different = list_differences(read_numbers(paths.parent / "r"), expected)
         survived += said and again.returncode == 0 and not different

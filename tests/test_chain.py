@@ -336,16 +336,3 @@ def test_network_that_does_not_exist_is_an_error_before_the_first_notebook(
 
     assert TYPOS[words] in capsys.readouterr().err
     assert not (ws.results / "notebooks").exists()
-
-
-def test_networks_are_looked_up_without_keras():
-    """Whose memory, perhaps of a GPU, would be held as long as the chain runs."""
-    code = (
-        "import sys; from lib import chain; "
-        "chain.look_up({'BACKBONES': 'ResNet50, hub:x, NASNetMobile'}); "
-        "sys.exit('keras' in sys.modules)"
-    )
-
-    done = subprocess.run([sys.executable, "-c", code], cwd=workspace.REPOSITORY)
-
-    assert done.returncode == 0

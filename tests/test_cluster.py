@@ -3,8 +3,6 @@
 import os
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +16,7 @@ from conftest import (
     join_checks,
     prepare_and_split,
 )
-from faults import list_listening
+from faults import Cluster, list_listening
 from slow_blocks import make_blocks, work_slowly
 from test_features import build_extractor
 
@@ -156,40 +154,6 @@ def test_folder_that_a_worker_cannot_see_is_named(spread, hide):
     words = r"worker.*/proc/self/fd/\d+"
     with pytest.raises(ClusterError, match=words):
         prepare(hidden, "together")
-
-
-def start(module, *arguments, root):
-    """Start a scheduler or worker as people do, in a process of its own."""
-    paths = f"{root}:{Path(__file__).parent}"
-    return subprocess.Popen(
-        [sys.executable, "-m", f"distributed.cli.dask_{module}", *arguments, "--no-dashboard"],
-        env=os.environ | {"PYTHONPATH": paths}, cwd="/",
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
-class Cluster:
-    """A scheduler and workers in processes of their own."""
-
-    def __init__(self, root=workspace.REPOSITORY):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        self.address = f"tcp://127.0.0.1:{port}"
-        self.processes = [
-            start("scheduler", "--host", "127.0.0.1", "--port", port, root=root)
-        ]
-
-    def add_worker(self, root=workspace.REPOSITORY):
-        worker = start("worker", self.address, "--nthreads", "1", root=root)
-        self.processes.append(worker)
-
-    def end(self):
-        if self.address in dask.clients:
-            dask.clients.pop(self.address).close()
-        for process in self.processes:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
