@@ -6,12 +6,13 @@ divided by <br>, and whatever is meant word by word is set as code.
 What is given, a line each:
     `cat/1.jpg` `dog/1.jpg`                       files of the folder that `train` names, which is called train
     `cat/1.jpg` at `12:00:05`                     one that was taken then
+    `cat/1.png` of 16 bits up to `4095`           one with samples of 0 and of this number, which is decoded
     `cat/up` → `..`                               a link and where it leads
     `set.zip`: `cat/1.jpg` `dog/1.jpg`            an archive, which `train` names then, and its files
     `train_labels.csv`: `file,label` `1.jpg,cat`  a file beside train, which a key of that name means, and its lines
     `GROUP_BY` = `name`                           a parameter of 01
 
-What comes out, each file once, in lines:
+What comes out, each file in one line or more:
     `cat/1.jpg` `cat/2.jpg`: cat                  the label of these files, or the word of checks.csv for what is left
                                                   out; behind it its part, where parts are given, words of checks.csv
                                                   and `one group`, where these files alone form one
@@ -22,12 +23,14 @@ What comes out, each file once, in lines:
 import re
 import zipfile
 
+import cv2
+import numpy as np
 import pandas as pd
 import pytest
 
 from lib.base.workspace import REPOSITORY, Workspace
-from lib.data import labels, series, sources, split
-from lib.data.findings import LEFT_OUT, list_checks
+from lib.data import labels, pixels, quality, series, sources, split
+from lib.data.findings import LEFT_OUT, find, list_checks
 
 README = REPOSITORY / "notebooks/README.md"
 HEADER = ["rule", "given", "comes out"]
@@ -69,6 +72,7 @@ class Example:
         self.keys = {"train": self.train}
         self.group_by = "none"
         self.taken = {}
+        self.is_decoded = False
         for line in split_lines(given):
             self.lay_out(line)
 
@@ -82,6 +86,10 @@ class Example:
         elif form == ["`", "at", "`"]:
             self.find_place(names[0]).touch()
             self.taken[names[0]] = pd.Timestamp(f"2026-01-01 {names[1]}")
+        elif form == "` of 16 bits up to `".split():
+            stripes = np.tile(np.uint16([0, names[1]]).repeat(32), (64, 1))
+            cv2.imwrite(str(self.find_place(names[0])), stripes)
+            self.is_decoded = True
         elif form[0] == "`:" and names[0].endswith(".zip"):
             self.keys["train"] = self.train / names[0]
             with zipfile.ZipFile(self.keys["train"], "w") as packed:
@@ -108,6 +116,14 @@ class Example:
         train = sources.open_folder(ws, "train")
         validation = sources.find_validation(ws)
         listed, odd = labels.list_pictures(ws, train, validation, self.group_by)
+        listed["taken"] = pd.to_datetime(listed.file.map(self.taken))
+        print(series.describe_series(listed))
+        if self.is_decoded:
+            decoded, _ = pixels.decode_pictures(ws, train, listed, [8])
+            print(quality.describe_darkness(decoded))
+            for word, is_doubtful in quality.find_doubts(decoded).items():
+                doubts = find(decoded.file[is_doubtful], word, "kept")
+                odd = pd.concat([odd, doubts])
         words = {row.file: [row.label, row.part] for row in listed.itertuples()}
         for row in list_checks(odd).itertuples():
             if row.action == LEFT_OUT:
@@ -120,8 +136,7 @@ class Example:
         pictures = listed.assign(digest=listed.file)
         ties = []
         if self.group_by == "time":
-            taken = pd.to_datetime(listed.file.map(self.taken))
-            bursts = series.name_bursts(listed.assign(taken=taken))
+            bursts = series.name_bursts(listed)
             ties = list(zip(listed.file[bursts.index], bursts))
         groups = split.find_groups(pictures, ties)
         together = [set(files) for _, files in listed.file.groupby(groups)]
@@ -140,7 +155,8 @@ def read_outcome(lines):
         if "one group" in said:
             said.remove("one group")
             groups.append(set(files))
-        words |= dict.fromkeys(files, said)
+        for file in files:
+            words[file] = words.get(file, []) + said
     return words, groups
 
 
@@ -171,6 +187,9 @@ def test_examples_come_out_as_the_readme_tells(given, comes_out, tmp_path, capsy
     assert all(says(printed, note) for note in notes)
 
 
-@pytest.mark.parametrize("section", ["Folders and archives", "Labels in a file"])
+SECTIONS = ["Pictures", "Folders and archives", "Series", "Labels in a file"]
+
+
+@pytest.mark.parametrize("section", SECTIONS)
 def test_sections_have_tables_of_rules(section):
     assert any(rule.id.startswith(f"{section}: ") for rule in read_rules())
