@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import jinja2
 import keras
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from test_predictions import SCRATCH, gather
 from lib.base.paths_file import read_json
 from lib.base.workspace import read_table, write_table
 from lib.data import pixels, split
-from lib.evaluation import report
+from lib.evaluation import display, report
 from lib.evaluation.display import show_part
 from lib.evaluation.metrics import share_interval
 from lib.evaluation.predictions import Confusion, find_confused, read_scores
@@ -367,7 +368,7 @@ def test_models_stand_beside_the_number_of_corrected_validation_labels(prepared)
 
     shown = read("models", describe(prepared, FOUR, cnn=RIGHT))
 
-    assert "2 labels of these pictures were corrected by hand." in shown
+    assert "Labels corrected by hand: 2 pictures of these." in shown
 
 
 def test_files_are_links_on_the_page_alone_and_where_there_are_such(prepared):
@@ -638,6 +639,17 @@ def test_a_rising_learning_curve_is_a_next_step_and_has_its_figure(prepared, is_
     assert "Would more pictures help?" in page
 
 
+def test_parts_have_no_condition_within_a_condition():
+    tree = jinja2.Environment().parse(
+        (display.TEMPLATES / "parts.html.jinja").read_text()
+    )
+
+    for kind in (jinja2.nodes.If, jinja2.nodes.CondExpr):
+        for outer in tree.find_all(kind):
+            inner = outer.find((jinja2.nodes.If, jinja2.nodes.CondExpr))
+            assert inner is None, inner.lineno
+
+
 WIDE = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
 RIGHTS = "all => all.map(one => one.getBoundingClientRect().right)"
@@ -726,6 +738,13 @@ def test_a_click_shows_the_file_itself_and_another_one_puts_it_back(opened, judg
     assert source.startswith(judged.train.as_uri())
     assert shown == "scale-down"
     assert picture.evaluate(size) == small
+
+
+def test_a_printed_matrix_stays_on_one_page(opened):
+    opened.emulate_media(media="print")
+
+    kept = "one => getComputedStyle(one).breakInside"
+    assert opened.locator(".matrix").evaluate(kept) == "avoid"
 
 
 def test_classes_stay_in_sight_where_a_matrix_is_scrolled(opened):
