@@ -3,7 +3,6 @@
 import ast
 import contextlib
 import functools
-import linecache
 import os
 import shutil
 import subprocess
@@ -249,10 +248,7 @@ def run_cells(name, ids, names, root=workspace.REPOSITORY):
     known = dict(names)
     for cell_id in ids:
         source = cells[cell_id].source
-        file = f"<{name}: {cell_id}>"
-        # The key of a training reads the source of its function, as IPython keeps it.
-        linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-        exec(compile(source, file, "exec"), known)
+        exec(compile(source, f"<{name}: {cell_id}>", "exec"), known)
     return known
 
 

@@ -18,7 +18,7 @@ from test_colab import Session, read_outputs
 from lib import chain, runner
 from lib.base import workspace
 from lib.base.workspace import read_table
-from lib.models.record import read_record
+from lib.models.record import read_found, read_record
 
 # Names are data everywhere, in CSV files as in HTML.
 HOSTILE_CLASS = "<img src=x onerror=alert(1)>"
@@ -230,8 +230,8 @@ def test_json_of_the_winner_tells_its_network_who_took_part_and_what_calibrated_
     record = read_record(path)
 
     assert {"trained_on", "licence", "base_model"} <= set(record.backbone_origin)
-    candidates = {row["candidate"] for row in record.candidates}
-    assert candidates == CANDIDATES
+    contest = read_found(run.ws, record.split_hash).contest
+    assert {row["candidate"] for row in contest} == CANDIDATES
     # 05 calibrates it, so 08 leaves its temperature alone.
     assert (record.temperature, bool(record.calibrated_on)) == (1, True)
     # Not the folder in which the network lies.

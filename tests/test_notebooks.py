@@ -24,7 +24,7 @@ ROOMS = """base.storage base.machine base.work base.parameters base.escapes base
 data.decoders data.pictures data.quality data.findings data.names data.listing data.archives data.downloads data.split data.series data.label_files data.labels data.sources
 data.store data.pixels data.hashes data.copies data.preparation data.generators data.sorting data.multi_labels
 models.temperature models.record models.linear models.networks models.parts models.keys models.saved models.backbones models.checkpoint
-models.training models.features models.resemblance models.contest models.litert
+models.training models.features models.resemblance models.litert
 models.gradcam models.classify
 evaluation.flips evaluation.intervals evaluation.label_tests evaluation.group_answers evaluation.parents evaluation.metrics evaluation.conformal evaluation.strangers
 evaluation.wording evaluation.model_selection evaluation.predictions

@@ -12,7 +12,7 @@ from lib.evaluation.display import open_template
 from lib.evaluation.metrics import Score
 from lib.evaluation.model_selection import doubt_contest
 from lib.evaluation.verdict import read_without_looking
-from lib.models.record import Record
+from lib.models.record import Record, read_found
 
 
 def write_card(
@@ -33,6 +33,7 @@ def write_card(
         is_flattered: whether the pictures of the score chose the model.
         tested: how many test pictures it has right, where 08 asked it about them.
     """
+    contest = read_found(ws, record.split_hash).contest
     text = open_template("card.md.jinja").render(
         record=record,
         is_flattered=is_flattered,
@@ -41,7 +42,7 @@ def write_card(
         tested=tested,
         trained=(read_split(ws).part == "train").sum(),
         sets=describe_sets(record.answer_sets),
-        doubt=doubt_contest(record, score),
+        doubt=doubt_contest(contest, record, score),
         without_looking=read_without_looking(ws),
         weights=Path(record.weights).name,
         file=repr(f"{record.name}.keras"),

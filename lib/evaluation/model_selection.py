@@ -1,5 +1,7 @@
 """Candidates cross-validated on the same folds: scores, a doubt, more pictures."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import PredefinedSplit, cross_val_predict
@@ -52,24 +54,33 @@ def judge_candidates(
     return table.sort_values(order, ascending=False, ignore_index=True)
 
 
-def doubt_contest(record: Record, score: Score) -> dict:
-    """Tell whether the winner of 05 was surely better in the contest than it is here.
+@dataclass(frozen=True)
+class Doubt:
+    """A network that was surely better in the contest of 05 than it is here."""
+
+    candidate: str
+    accuracy: float  # in the contest
+    top1: float  # here
+
+
+def doubt_contest(contest: list[dict], record: Record, score: Score) -> Doubt | None:
+    """Tell whether the network of a model of 05 was surely better in the contest than it is here.
 
     Args:
-        record: of the model, whose candidates have the intervals of the contest.
+        contest: of `record.Found`.
+        record: of the model.
         score: of the model.
 
     Returns:
-        candidate, accuracy (in the contest) and top1 (here); empty where there is nothing to
-        doubt, and of random weights, which have seen no pictures before.
+        None where there is nothing to doubt, and of random weights, which have seen no pictures before.
     """
-    if record.is_untrained:
-        return {}
-    for row in record.candidates:
+    if record.kind != "linear" or record.is_untrained:
+        return None
+    for row in contest:
         name = row["candidate"]
         if name == record.network and row["low"] > score.top1_interval[1]:
-            return {"candidate": name, "accuracy": row["accuracy"], "top1": score.top1}
-    return {}
+            return Doubt(name, row["accuracy"], score.top1)
+    return None
 
 
 def learning_curve(

@@ -12,6 +12,7 @@ from lib.data import sources
 from lib.data.series import describe_series
 from lib.data.split import find_set, identify_set, read_split
 from lib.evaluation.display import save_page
+from lib.evaluation.model_selection import Doubt, doubt_contest
 from lib.evaluation.predictions import (
     Confusion,
     Predictions,
@@ -32,6 +33,7 @@ class Answer(Verdict):
     suspects: int
     corrected: int
     found: Found  # by 05 and 07, of this set
+    doubts: list[Doubt]
     runs: int  # trainings of a configuration, at most
     series: str  # `series.describe_series`
     set: str  # `split.identify_set`
@@ -97,6 +99,13 @@ def describe_answer(ws: Workspace, predictions: Predictions) -> Answer:
     """Describe the best model, and what to do next, by values that JSON can hold."""
     rows = read_split(ws)
     verdict = find_answer(predictions, read_without_looking(ws))
+    found = read_found(ws, identify_set(rows))
+    doubts = []
+    for label in predictions.first_runs.labels:
+        score = predictions.scores[label]
+        doubt = doubt_contest(found.contest, predictions.models[label], score)
+        if doubt is not None:
+            doubts.append(doubt)
     record = predictions.models[verdict.label]
     checks = read_table(ws.results / "checks.csv")
     is_corrected = checks.problem.str.contains("corrected", regex=False)
@@ -106,7 +115,8 @@ def describe_answer(ws: Workspace, predictions: Predictions) -> Answer:
         is_quick={one.kind for one in predictions.models.values()} == {"linear"},
         suspects=len(predictions.list_suspects()),
         corrected=int(checks.file[is_corrected].isin(predictions.files).sum()),
-        found=read_found(ws, identify_set(rows)),
+        found=found,
+        doubts=doubts,
         runs=int(predictions.configurations.runs.max()),
         series=describe_series(rows),
         set=record.split_hash,

@@ -9,7 +9,6 @@ from lib.base.workspace import Workspace, read_table
 from lib.evaluation import intervals
 from lib.evaluation.intervals import LEVEL, MIN_RUNS
 from lib.evaluation.label_tests import beats_baseline, find_weaker, measure_association
-from lib.evaluation.model_selection import doubt_contest
 from lib.evaluation.predictions import Predictions
 
 MAX_WEAKEST = 3  # classes that are named
@@ -39,7 +38,6 @@ class Verdict:
     )  # the share that the files tell: `read_without_looking`
     count: int  # configurations that are compared
     configuration: dict[str, float]  # its row of `Predictions.configurations`
-    doubts: list[dict]  # `model_selection.doubt_contest`
     to_repeat: list[str]  # networks of too few trainings that are not surely worse
     # Class, pictures recognised, pictures, of those that are surely weaker than the others.
     weakest: list[tuple[str, int, int]]
@@ -83,7 +81,6 @@ def find_answer(
     first = predictions.first_runs
     labels = dict(zip(first.runs.configuration, first.labels))
     scores = predictions.scores
-    doubts = [doubt_contest(first.models[name], scores[name]) for name in first.labels]
     score = scores[labels[best]]
     return Verdict(
         label=score.label,
@@ -94,7 +91,6 @@ def find_answer(
         without_looking=without_looking,
         count=len(table),
         configuration=table.loc[best].to_dict(),
-        doubts=list(filter(None, doubts)),
         to_repeat=_list_unrepeated(predictions, labels, others["better"]),
         weakest=_list_weakest(predictions, score),
         **others,

@@ -69,7 +69,6 @@ class Record:
     # What was found of it later.
     temperature: float | None = None
     calibrated_on: str = ""  # "" for validation pictures
-    candidates: list[dict] = field(default_factory=list)  # of the contest that it won
     answer_sets: AnswerSets = AnswerSets()
     strangers: StrangerLimit = StrangerLimit()
     # As 10 was told: of the model, and what the Hub calls its pictures.
@@ -109,7 +108,7 @@ class Found:
     """What 05 and 07 have found of one set of pictures, for 08 and 10: the content of found.json."""
 
     set: str  # `split.identify_set`
-    # By 05, of each network that took part: candidate, accuracy, low, high, p_holm.
+    # By 05, of each network that took part: candidate, accuracy, low, high.
     contest: list[dict] = field(default_factory=list)
     # By 05: how accuracy changed from half of the training pictures to all.
     curve: dict = field(default_factory=dict)

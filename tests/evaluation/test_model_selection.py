@@ -2,6 +2,7 @@
 
 import html
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from lib.evaluation import model_selection
 from lib.evaluation.display import show_part
 from lib.evaluation.intervals import correct_tests
 from lib.models import linear
+from lib.models.record import Record
 
 EVERY = np.arange(200)
 TOOLS = {"np": np, "pd": pd, "student": stats.t, "correct_tests": correct_tests}
@@ -38,6 +40,31 @@ def choose(table, choice):
     """Return the candidate that 05 chooses."""
     names = {"contest_table": table, "CHOICE": choice}
     return run_cells("05_backbones", ["backbones-20"], names)["winner"]
+
+
+@pytest.mark.parametrize(
+    ("low", "kind", "weights", "is_doubted"),
+    [
+        (0.95, "linear", "imagenet", True),
+        (0.4, "linear", "imagenet", False),
+        # Random weights have seen no pictures before.
+        (0.95, "linear", "untrained", False),
+        (0.95, "finetuned", "imagenet", False),
+    ],
+)
+def test_contest_is_doubted_that_a_network_won_by_pictures_it_had_seen(
+    low, kind, weights, is_doubted
+):
+    record = Record("a", ["x"], 8, kind=kind, weights=weights, network="net")
+    score = SimpleNamespace(top1=0.5, top1_interval=(0.4, 0.6))
+    contest = [{"candidate": "net", "accuracy": 0.98, "low": low, "high": 0.99}]
+
+    doubt = model_selection.doubt_contest(contest, record, score)
+
+    assert (doubt is not None) == is_doubted
+    if is_doubted:
+        said = say("doubted", doubt)
+        assert "In the contest net recognised 98 %, here 50 %" in said
 
 
 def say(part, value):

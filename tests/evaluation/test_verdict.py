@@ -2,7 +2,6 @@
 
 import html
 import re
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -103,27 +102,6 @@ def test_box_says_why_a_model_is_not_useful_whose_interval_excludes_the_baseline
 
     assert "(50 %): the exact test asks a little more" in read(alone)[0]
     assert "(50 %): each of its trainings has to." in read(several)[0]
-
-
-@pytest.mark.parametrize(
-    ("low", "name", "count"),
-    [(0.95, "net", 1), (0.4, "net", 0), (0.95, "net?", 0)],
-)
-def test_box_doubts_a_contest_that_its_winner_won_by_pictures_it_had_seen(
-    low, name, count
-):
-    """A network with random weights ("?") has seen none."""
-    predictions = gather(TWO, {name: answer(TWO, 0.5)}, "ab")
-    row = {"candidate": "net", "accuracy": 0.98, "low": low, "high": 0.99}
-    (label,) = predictions.labels
-    record = predictions.models[label]
-    predictions.models[label] = replace(record, network="net", candidates=[row])
-
-    doubts = verdict.find_answer(predictions).doubts
-
-    assert len(doubts) == count
-    said = "".join(show_part("doubted", doubt).data for doubt in doubts)
-    assert said.count("In the contest net recognised 98\xa0%, here 50\xa0%") == count
 
 
 @pytest.mark.parametrize(("alone", "is_useful"), [(0.82, False), (0.55, True)])
