@@ -122,14 +122,6 @@ def test_text_has_scores_and_the_recall_of_every_class_with_intervals_and_n(writ
         assert cells[row : row + 4] == expected
 
 
-def test_calibration_error_is_that_of_the_report(write):
-    _, text, score = write()
-
-    calibration = find_section(text, "Calibration")
-    assert f"{score.temperature:.2f}" in calibration
-    assert f"{score.ece_after:.3f}" in calibration
-
-
 def test_names_are_text(write):
     _, text, _ = write()
 
@@ -196,14 +188,6 @@ def test_origin_of_the_weights_is_what_the_json_says(write):
     for line in ("network: ResNet50", "source: a <page>", "asks: a copy of it"):
         assert line in said
     assert "not known" not in said
-
-
-@pytest.mark.parametrize("weights", ["untrained", "from scratch"])
-def test_random_weights_have_no_origin(write, weights):
-    _, text, _ = write(**PRETRAINED | {"weights": weights})
-
-    assert f"weights: {weights}" in text
-    assert "ImageNet" not in text
 
 
 def test_card_tells_no_folder_of_this_machine(write, ws):

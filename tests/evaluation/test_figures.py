@@ -83,16 +83,6 @@ def test_what_was_kept_by_a_name_before_is_removed(tmp_path):
     assert keep("<table></table>", tmp_path) == "<table></table>"
 
 
-def test_rules_of_galleries_are_added_where_one_is_shown_alone(tmp_path):
-    text = keep("<table></table>", tmp_path)
-
-    shown = display.show_kept(tmp_path / "figures/drawn.html", "drawn").data
-
-    assert "<style>" not in text
-    assert shown.startswith("<style>")
-    assert shown.endswith(f"</style>{text}")
-
-
 def test_no_browser_has_to_guess_the_encoding_of_what_is_kept(tmp_path):
     text = keep("<p>蝴蝶</p>", tmp_path)
 
@@ -105,16 +95,6 @@ def test_gap_says_how_far_training_is_from_validation_and_claims_no_trend():
     assert "&lt;cnn&gt;" in said
     assert "0.450 above" in said
     assert said.endswith("epoch 2 (1.250) and ends at 1.750.")
-
-
-def test_training_curves_are_those_of_the_history():
-    accuracy, loss, *_ = figures.training_curves({"cnn": HISTORY, "net": HISTORY}).axes
-
-    shown = [line.get_ydata().tolist() for line in accuracy.lines + loss.lines]
-    columns = ["accuracy", "val_accuracy", "loss", "val_loss"]
-    assert shown == HISTORY[columns].T.to_numpy().tolist()
-    # A line at 1 is seen, not hidden by the frame.
-    assert accuracy.get_ylim()[1] > 1
 
 
 def read_chart(means, baseline, **options):
@@ -200,14 +180,6 @@ def test_a_long_name_of_a_file_is_whole_in_its_title_and_in_two_parts_of_one_lin
     assert read_gallery(text)[1] == [["cat", file]]
     assert f'title="{file}"' in text
     assert "<span>23456789.jpg</span>" in text
-
-
-def test_only_names_of_files_lose_their_middle():
-    lines = ["train, Insecta", "Insecta/0123456789abcdef.jpg", "rather Mammalia 0.99"]
-
-    text = galleries.picture_grid({"": PICTURES[:1]}, "a", {"": [lines]})
-
-    assert re.findall('class="file" title="(.*?)"', text) == [lines[1]]
 
 
 def test_forty_rows_of_a_gallery_are_shown_and_the_others_counted():

@@ -294,21 +294,6 @@ def test_pictures_of_dropped_folders_keep_their_relative_path(opened, folder, dr
     assert list(save_answers(opened).file) == [drawn[0].name, *INSIDE]
 
 
-def test_folder_is_chosen_by_keyboard(opened, folder):
-    run(
-        opened,
-        "at('inside').onclick = () => { globalThis.asked = true; return false; };",
-    )
-    opened.focus("#folder")
-
-    opened.keyboard.press("Enter")
-    opened.wait_for_function("() => globalThis.asked")
-    opened.set_input_files("#inside", folder)
-
-    opened.get_by_text("2 of 2 answered.").wait_for()
-    assert [row[0] for row in read_answers(opened)] == INSIDE
-
-
 def drop_items(tab, script):
     """Drop what a script puts into the DataTransfer `items`, as another page hands it over."""
     event = "new DragEvent('drop', {dataTransfer: items})"
@@ -316,16 +301,6 @@ def drop_items(tab, script):
         tab,
         f"const items = new DataTransfer(); {script} document.dispatchEvent({event});",
     )
-
-
-def test_examples_are_answered_at_a_click_as_the_model_does(handed, drawn, opened):
-    predicted = ask_model(handed[1], RECORD, drawn[6:7])
-
-    try_example(opened)
-
-    ((file, _, label, _),) = read_answers(opened)
-    assert file == f"{drawn[6].parent.name}/{drawn[6].name}"
-    assert label == predicted.label[0]
 
 
 def test_what_is_no_file_is_said_and_hides_no_file(opened, drawn):
@@ -460,13 +435,6 @@ def test_odd_files_stop_nothing(opened, tmp_path):
     assert opened.inner_text("#said").startswith("1 of 4 answered")
 
 
-def test_picture_that_fails_is_told_and_the_next_is_asked_about(opened, drawn):
-    run(opened, "square = () => { throw new Error('no memory'); };")
-
-    assert list(ask_page(opened, drawn[:2]).label) == ["no memory"] * 2
-    assert opened.inner_text("#said").startswith("0 of 2 answered")
-
-
 def test_page_says_where_its_runtime_cannot_run(handed, browser, drawn):
     tab = browser.new_page()
     tab.add_init_script("delete globalThis.WebAssembly;")
@@ -564,19 +532,6 @@ def test_shares_are_written_as_lib_writes_them(opened):
     assert shown == [format_percent(share) for share in shares]
 
 
-def test_number_stands_behind_a_name_from_right_to_left(opened):
-    run(
-        opened,
-        "show({file: 'a', named: [], bars: [{name: 'קט', probability: 0.272}]});",
-    )
-
-    name = opened.locator(".bars bdi").bounding_box()
-    percent = opened.locator(".bars .percent").bounding_box()
-
-    assert opened.inner_text(".bars .percent").strip() == "27\N{NO-BREAK SPACE}%"
-    assert percent["x"] >= name["x"] + name["width"]
-
-
 def try_example(tab):
     tab.get_by_role("group", name="Examples").get_by_role("button").first.click()
     tab.get_by_text("1 of 1 answered.").wait_for()
@@ -611,18 +566,6 @@ def test_all_answers_are_printed(opened, drawn):
     hides = """() => [...document.querySelectorAll("main *")].some(one =>
         getComputedStyle(one).overflowY !== "visible" && one.scrollHeight > one.clientHeight)"""
     assert not opened.evaluate(hides)
-
-
-def test_rows_keep_small_pictures_and_nothing_keeps_large_ones(opened, drawn):
-    ask_page(opened, drawn[:9])
-
-    sizes = "all => all.map(one => [one.width, one.height, one.offsetWidth])"
-    shown = opened.locator("#older canvas").evaluate_all(sizes)
-    assert len(shown) == 8
-    assert np.max(shown) == 96
-    assert {wide for _, _, wide in shown} == {96}
-    kept = "Object.values(answers[0]).some(value => value instanceof Element)"
-    assert not opened.evaluate(f"() => {kept}")
 
 
 def test_names_that_a_spreadsheet_would_compute_are_texts_that_are_read_back(

@@ -83,16 +83,6 @@ def test_a_group_takes_no_place_among_the_nearest_of_its_pictures(drawn):
     assert nearest.min() >= 20
 
 
-def test_of_few_pictures_beside_a_group_not_every_one_is_a_copy():
-    features = np.random.default_rng(0).gamma(1, 1, (12, 64))
-    rows = neighbours.scale_features(features)
-    # The first eight belong together.
-    groups = np.maximum(np.arange(12) - 7, 0)
-    thumbnails = np.zeros((12, 16, 16, 3), np.uint8)
-
-    assert find_copies(rows, thumbnails, groups).empty
-
-
 def test_labels_of_two_people_are_compared_where_both_gave_one(ws, tmp_path, capsys):
     (ws.train / "0.png").touch()
     files = [f"{number}.png" for number in range(50)]
