@@ -1,7 +1,7 @@
 """The one walker: which files there are, and which may be pictures."""
 
 import os
-from collections.abc import Iterator
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -10,23 +10,18 @@ from lib.data.findings import find
 from lib.data.names import is_mask
 from lib.data.pictures import ENDINGS, sniff
 
-JUNK = (
-    "__MACOSX",
-    "@eaDir",
-    "#recycle",
-    "$RECYCLE.BIN",
-    "System Volume Information",
-    "thumbnails",
-    "Thumbs.db",
-    "desktop.ini",
+# What programs leave behind.
+JUNK = re.compile(
+    r"\..*|__MACOSX|@eaDir|#recycle|\$RECYCLE\.BIN|System Volume Information|thumbnails|Thumbs\.db|desktop\.ini"
 )
 # Problems of files that make no folder a class.
-NO_PICTURE = ("junk", "mask", "not_a_picture", "not_a_file", "empty")
+NO_PICTURE = "junk mask not_a_picture not_a_file empty".split()
+NOTHING = NO_PICTURE + ["circular_link", "unreadable"]
 
 
 def is_junk(name: str) -> bool:
     """Tell whether a file or folder was left by a program: hidden ones and a few more."""
-    return name.startswith(".") or name in JUNK
+    return bool(JUNK.fullmatch(name))
 
 
 def list_folders(folder: Path) -> list[Path]:
@@ -38,11 +33,6 @@ def list_folders(folder: Path) -> list[Path]:
     ]
 
 
-def list_files_below(folder: Path) -> Iterator[Path]:
-    """Yield the files that `walk` looks into, without doing so."""
-    return (folder / name for name, problem in _scan(folder) if not problem)
-
-
 def may_be_picture(path: Path) -> bool:
     """Tell whether a file may be a picture, also one that nothing here reads: by its ending or first bytes."""
     return not is_junk(path.name) and _read_problem(path) not in NO_PICTURE
@@ -50,7 +40,7 @@ def may_be_picture(path: Path) -> bool:
 
 def holds_pictures(folder: Path) -> bool:
     """Tell whether any file below a folder may be a picture; the first one ends the search."""
-    return any(map(may_be_picture, list_files_below(folder)))
+    return any(problem not in NOTHING for _, problem in _scan(folder))
 
 
 def escape(name: str) -> str:
@@ -68,21 +58,17 @@ def walk(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         The findings of those that are no pictures: junk, odd_name, circular_link, unreadable,
             not_a_file, mask or a word of `sniff`. Junk, and a folder that can't be entered, is one file.
     """
-    rows = [
-        (name, problem or _read_problem(folder / name))
-        for name, problem in _scan(folder)
-    ]
-    scanned = pd.DataFrame(sorted(rows), columns=["file", "problem"], dtype=str)
-    found = find(scanned.file, scanned.problem)
-    is_odd = found.problem != ""
-    files = scanned.file[~is_odd]
-    masks = find(files[is_mask(files)], "mask")
+    rows = sorted(_scan(folder))
+    scanned = pd.DataFrame(rows, columns=["file", "problem"], dtype=str)
+    files = scanned.file[scanned.problem == ""]
+    scanned.loc[files.index[is_mask(files)], "problem"] = "mask"
+    odd = scanned[scanned.problem != ""]
     listed = scanned[["file"]].assign(label="", part="", group="")
-    return listed, pd.concat([found[is_odd], masks], ignore_index=True)
+    return listed, find(odd.file, odd.problem).reset_index(drop=True)
 
 
 def _scan(folder, prefix=""):
-    """Yield each file below a folder, prefix before its name, and its problem; no file is opened."""
+    """Yield each file below a folder, prefix before its name, and why it is no picture, "" where it may be one."""
     try:
         entries = os.scandir(folder)
     except OSError:
@@ -96,7 +82,7 @@ def _scan(folder, prefix=""):
             elif escape(entry.name) != entry.name:
                 yield escape(name), "odd_name"
             elif not os.path.isdir(entry):
-                yield name, ""
+                yield name, _read_problem(Path(entry))
             elif _leads_back(Path(entry)):
                 yield name, "circular_link"
             else:
@@ -105,10 +91,9 @@ def _scan(folder, prefix=""):
 
 def _leads_back(folder):
     """Tell whether a folder is a link to one that holds it: through it the walk would come here again."""
-    if not folder.is_symlink():
-        return False
-    real = folder.resolve()
-    return any(path.resolve().is_relative_to(real) for path in folder.parents)
+    return folder.is_symlink() and any(
+        path.resolve().is_relative_to(folder.resolve()) for path in folder.parents
+    )
 
 
 def _read_problem(path):
