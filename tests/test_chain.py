@@ -15,7 +15,7 @@ import pytest
 from conftest import copy_results, execute_lesson
 from test_colab import Session, read_outputs
 
-from lib import chain, runner
+from lib import runner
 from lib.base import workspace
 from lib.base.workspace import read_table
 from lib.models.record import read_found, read_record
@@ -310,29 +310,3 @@ def test_submission_guesses_pictures_that_can_not_be_read(run, named):
     assert list(submission.file) == list(list_problems(run, named))
     sure = submission.probability.astype(float) > 0
     assert list(sure) == [True, True, False, False, False]
-
-
-@pytest.fixture
-def paths(ws):
-    """A paths file of a folder in which the chain finds a picture."""
-    (ws.train / "1.jpg").touch()
-    return ws.save_paths()
-
-
-TYPOS = {
-    "-p BACKBONE ResNet5": '"ResNet50"?',
-    "--only 1 5 -p BACKBONES ResNet50,no/net.keras": "no/net.keras does not exist",
-}
-
-
-@pytest.mark.parametrize("words", TYPOS)
-def test_network_that_does_not_exist_is_an_error_before_the_first_notebook(
-    ws, paths, capsys, monkeypatch, words
-):
-    """On the demo, too, which does without one that is not named."""
-    monkeypatch.setattr(workspace.Workspace, "is_demo", True)
-
-    assert chain.main(["--paths", str(paths), *words.split()]) == 1
-
-    assert TYPOS[words] in capsys.readouterr().err
-    assert not (ws.results / "notebooks").exists()

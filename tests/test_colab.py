@@ -263,16 +263,6 @@ def test_file_for_drive_is_written_elsewhere_and_copied_whole(drive):
     assert list(drive.iterdir()) == [path]
 
 
-def test_drive_that_is_not_mounted_is_said_with_what_needs_none_then_the_remedy(
-    refused_drive,
-):
-    refused_drive.side_effect = ValueError("credential propagation was unsuccessful")
-
-    words = "unsuccessful.*upload, .*https://.*flowers.*force_remount=True"
-    with pytest.raises(FileNotFoundError, match=words):
-        workspace.open(storage.DRIVE / "drive_paths.json")
-
-
 @pytest.fixture
 def flush(monkeypatch):
     """What unmounts the Drive of Colab."""

@@ -50,11 +50,10 @@ def write_notebook(path, sources, knobs=KNOBS):
 
 
 @pytest.fixture
-def start(stand_ins, ws, monkeypatch):
+def start(stand_ins, ws):
     """Return a function that starts a chain of stand-ins on a picture, and returns its status."""
     (ws.train / "1.jpg").touch()
     paths = str(ws.save_paths())
-    monkeypatch.setattr(chain, "look_up", lambda *further: None)
     return lambda *arguments: chain.main(["--paths", paths, *arguments])
 
 
@@ -257,6 +256,8 @@ WRONG = {
     "--only backbonse": 'backbonse.*"05_backbones"',
     "--only 50": "--only 50: no such notebook",
     "--only 1,5,8": "--only 1,5,8: .*no blanks",
+    "-p BACKBONE ResNet5": '"ResNet50"',
+    "--only 1 5 -p BACKBONES ResNet50,no/net.keras": "no/net.keras does not exist",
     "-p SEED [1": r"SEED is '\[1': write a whole number",
     "--paths nowhere.json": "nowhere.json",
     # Options are full words.

@@ -4,6 +4,7 @@ import ast
 import contextlib
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,15 +35,9 @@ def check_parameters(values: dict) -> dict:
 def read_defaults(path: Path) -> dict:
     """Return the parameters of a notebook with their defaults, from its folded cell and the visible one."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    defaults = {}
-    for cell in notebook["cells"]:
-        source = "".join(cell["source"])
-        if "# @param" not in source:
-            continue
-        for line in ast.parse(source).body:
-            if isinstance(line, ast.AnnAssign):
-                defaults[line.target.id] = ast.literal_eval(line.value)
-    return defaults
+    lines = "\n".join("".join(cell["source"]) for cell in notebook["cells"])
+    fields = re.findall(r"^(\w+): .+? = (.+?)  # @param", lines, re.MULTILINE)
+    return {name: ast.literal_eval(value) for name, value in fields}
 
 
 def parse_value(text: str) -> object:
