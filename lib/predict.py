@@ -9,32 +9,53 @@ that can't be read has no answer.
 """
 
 import argparse
+import hashlib
 import os
 import sys
+import tempfile
 from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
+from lib.base import workspace
 from lib.base.escapes import list_some
 from lib.base.machine import stderr_to
 from lib.base.storage import require_room
-from lib.base.workspace import write_table
-from lib.data import sorting
+from lib.base.workspace import Workspace, read_table, write_table
+from lib.data import pixels, preparation, sorting
 from lib.data.label_files import read_columns
 from lib.data.labels import list_files, list_groups
+from lib.data.listing import escape
+from lib.data.series import name_bursts
+from lib.data.split import identify_set, read_split
 from lib.evaluation import conformal, group_answers, strangers
-from lib.evaluation.wording import format_right
+from lib.evaluation.wording import format_right, format_things
 from lib.models.record import read_record
 from lib.models.temperature import apply_temperature
 
 # Of a class that can occur: more than the others have, where a model gives all of them 0.
 MIN_PROBABILITY = 1e-30
+# Pictures that are answered before their rows are kept.
+BLOCK = 256
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
   python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
   python -m lib.predict results/models/NAME_OF_THE_CARD.keras PICTURES --group-by folder
 """
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of pictures, in their order."""
+
+    problems: np.ndarray  # str (n,), as of `classify.predict_files`
+    y_prob: np.ndarray  # float (n, classes), 0 for a class that can't occur
+    distances: (
+        np.ndarray
+    )  # float (n,), to the training pictures; NaN where none are kept
 
 
 def predict_pictures(arguments: list[str] | None = None) -> int:
@@ -45,9 +66,11 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         record = _check_options(options)
         # TensorFlow greets on stderr, and standard output is for the answers.
         with stderr_to(null) as shown, redirect_stderr(shown), redirect_stdout(shown):
-            files = list_files(options.pictures)
-            table = _answer(options, record, files)
-        _write_answers(options, files, table)
+            asked, told = _list_asked(options)
+            table = _answer(options, record, asked)
+            if options.labels:
+                _score(options, record, table, told)
+        _write_answers(options, record, asked, table)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -55,32 +78,6 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     for row in unusable.itertuples():
         print(f"{row.file}: {row.problem}", file=sys.stderr)
     return int(len(unusable) > 0)
-
-
-def _write_answers(options, files, table):
-    """Write the table of answers, or print it, a warning before the answer."""
-    # With several labels it stays: a picture of none would look like one that can't be read.
-    answers = table.drop(columns="problem") if "label" in table else table
-    if options.sort_into:
-        _sort_pictures(options, files, table)
-        write_table(answers, options.sort_into / "predictions.csv")
-    if options.csv:
-        write_table(answers, options.csv)
-    if options.csv or options.sort_into:
-        return
-    shown = answers.astype(object).where(answers.notna(), "")
-    if "note" in shown:
-        shown.insert(1, "note", shown.pop("note"))
-    print(shown.to_string(index=False))
-
-
-def _sort_pictures(options, files, table):
-    """Copy the pictures that can be read into folders by answer."""
-    is_unsure = (table.note != "") | (table.probability < options.sort_below)
-    names = table.label.mask(is_unsure, sorting.TO_CHECK)
-    sorting.copy_pictures(
-        options.sort_into, files, names.where(table.problem == "", "")
-    )
 
 
 def open_parser() -> argparse.ArgumentParser:
@@ -95,14 +92,19 @@ def open_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("model", type=Path, help="a .keras file, with its .json beside it")
     add("pictures", nargs="+", help="pictures, or folders of them")
-    add("--csv", type=Path, help="write the table into this new file")
+    add(
+        "--csv",
+        type=Path,
+        help="write the table into this new file; after a kill the same command goes on",
+    )
     add("--top", type=int, default=1, metavar="K", help="name the K best classes")
     add("--probabilities", action="store_true", help="add a column for each class")
     add(
         "--group-by",
-        metavar="folder|CSV",
-        help="add the answer of its folder, or of its group in a CSV file,group: group, group_label, "
-        "group_probability, and how many pictures of group_size agree",
+        metavar="folder|time|CSV",
+        help="add the answer of its folder, of its burst by the date of Exif (then with a column taken), or "
+        "of its group in a CSV file,group: group, group_label, group_probability, and how many pictures of "
+        "group_size agree",
     )
     _add_uses(add)
     return parser
@@ -125,7 +127,7 @@ def _add_uses(add):
         type=Path,
         metavar="FOLDER",
         help="copy the pictures into folders by answer, strangers into to_check, with predictions.csv; a "
-        "new folder, or that of an earlier run, which is replaced",
+        "new folder, or an empty one",
     )
     add(
         "--sort-below",
@@ -161,75 +163,103 @@ def _check_options(options):
         require_room(options.csv.parent, 0, "the answers")
     if options.sort_into:
         sorting.check_target(options.sort_into, options.pictures, record.class_names)
+        require_room(options.sort_into, 0, "the copies")
     return record
 
 
-def _answer(options, record, files):
-    """Ask the model, and return the table of its answers."""
-    # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
-    from lib.models import classify, saved
-
+def _list_asked(options):
+    """Return files with their groups, their own without --group-by; and what --labels says of them."""
+    files = list_files(options.pictures)
     folders = [Path(), *filter(Path.is_dir, map(Path, options.pictures))]
-    groups = list_groups(options.group_by, files, folders) if options.group_by else []
+    told = None
     if options.labels:
-        truth = read_columns(options.labels, ["label"], files, folders).label
+        told = read_columns(options.labels, ["label", "group"], files, folders)
+    asked = pd.DataFrame({"file": files, "group": files})
+    if options.group_by == "time":
+        asked = _group_by_time(asked)
+    elif options.group_by:
+        asked["group"] = list_groups(options.group_by, files, folders).array
+    return asked, told
+
+
+def _group_by_time(asked):
+    """Return the files with the date of Exif, taken, and bursts as groups, as 01 makes them."""
+    with tempfile.TemporaryDirectory() as scratch:
+        ws = Workspace(Path(), Path(), Path(scratch))
+        dated, _ = pixels.decode_pictures(ws, Path.cwd(), asked, [])
+    paths = asked.file.map(os.path.abspath)
+    bursts = name_bursts(dated.assign(file=paths, label=""))
+    return asked.assign(
+        group=bursts.reindex(asked.index).fillna(paths), taken=dated.taken
+    )
+
+
+def _answer(options, record, asked):
+    """Ask the model block by block, no group divided, and return the table of its answers.
+
+    With --csv, rows that are answered lie beside it until the end, where the same command finds them.
+    """
+    answer = _open_model(options, record)
+    table = pd.DataFrame(columns=["file"])
+    kept = _name_unfinished(options, record)
+    if options.csv and kept.exists():
+        table = read_table(kept)
+        print(f"{len(table):,} of {len(asked):,} pictures are answered in {kept}")
+    names = asked.file.map(escape)
+    left = asked[~names.isin(table.file)]
+    ends = left.groupby("group", sort=False).file.size().cumsum()
+    for _, block in left.groupby(left.group.map(ends) // BLOCK):
+        rows = answer(block.reset_index(drop=True)).astype(object)
+        table = pd.concat([table, rows.where(rows.notna(), "")])
+        if options.csv:
+            write_table(table, kept)
+    return table.set_index("file").loc[names].reset_index()
+
+
+def _name_unfinished(options, record):
+    """Return the path of the rows that this very command keeps beside its CSV file; None without one."""
+    if options.csv is None:
+        return None
+    command = f"{vars(options)} {record}".encode()
+    return options.csv.with_name(f"unfinished_{hashlib.md5(command).hexdigest()}.csv")
+
+
+def _open_model(options, record):
+    """Open the model, and say what its answers promise; return a function that answers a block."""
+    # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
+    from lib.models import classify, resemblance, saved
+
     model, _ = saved.open_model(options.model)
     if record.thresholds:
-        return classify.list_labels(model, record, files, options.probabilities)
-    y_prob, features, problems = classify.predict_files(model, Path(), files)
+        return lambda block: classify.list_labels(
+            model, record, list(block.file), options.probabilities
+        )
+    known = _open_known(options.model, record, model)
     print("temperature:", record.temperature or "none is stored, 08 fits one")
     if options.classes:
-        possible = np.maximum(y_prob, MIN_PROBABILITY)
-        y_prob = possible * np.isin(record.class_names, options.classes)
-    scaled = apply_temperature(y_prob, record.temperature or 1)
-    of_distance = _list_distances(options.model, model, record, features)
-    columns = _list_sets(options, scaled, record, of_distance["note"]) | of_distance
-    if groups:
-        columns |= group_answers.group_columns(
-            scaled, record.class_names, groups, usable=problems == ""
-        )
-    table = classify.predictions_table(
-        files,
-        y_prob,
-        problems,
-        record,
-        top=options.top,
-        probabilities=options.probabilities,
-        columns=columns,
-    )
-    if options.labels:
-        _score(record, table, truth.fillna("").array, np.array(groups or files))
-    return table
-
-
-def _score(record, table, truth, groups):
-    """Say how many answers are right, and how many pictures of other species are marked."""
-    is_asked = (table.problem == "") & (truth != "")
-    is_class = np.isin(truth, record.class_names)
-    known = is_asked & is_class
-    print("labels:", format_right((table.label == truth)[known], groups[known]))
-    marks = table.note[is_asked & ~is_class]
-    marked = (marks != "").sum()
-    print(f"of {len(marks)} pictures of other species {marked} are marked as strangers")
-
-
-def _list_sets(options, y_prob, record, notes):
-    """Return the columns of sets: what these promise holds for pictures like those that the model knows."""
-    kept = record.answer_sets
-    columns = conformal.set_columns(y_prob, record)
-    if options.classes:
         print(f"only {', '.join(options.classes)} can occur here: sets promise nothing")
-        return dict.fromkeys(columns, "")
-    if kept.limit is None:
+    elif record.answer_sets.limit is None:
         print("no limit of sets is stored: 10_hand_over finds one in enough pictures")
-        return dict.fromkeys(columns, "")
-    print(conformal.describe_sets(kept))
-    is_known = np.array(notes) == ""
-    return {name: np.where(is_known, cells, None) for name, cells in columns.items()}
+    else:
+        print(conformal.describe_sets(record.answer_sets))
+
+    def answer(block: pd.DataFrame) -> pd.DataFrame:
+        files = list(block.file)
+        y_prob, features, problems = classify.predict_files(model, Path(), files)
+        if options.classes:
+            possible = np.isin(record.class_names, options.classes)
+            y_prob = np.maximum(y_prob, MIN_PROBABILITY) * possible
+        distances = np.full(len(files), np.nan)
+        if known is not None:
+            distances = resemblance.measure_distances(features, known)
+        answers = Answers(problems, y_prob, distances)
+        return _tabulate(options, record, block, answers)
+
+    return answer
 
 
-def _list_distances(path, model, record, features):
-    """Return the columns of distances, and of notes about strangers."""
+def _open_known(path, record, model):
+    """Return the features of training pictures; None, and a line, where these tell no strangers."""
     from lib.models import resemblance
     from lib.models.parts import find_parts
 
@@ -238,11 +268,115 @@ def _list_distances(path, model, record, features):
         known = resemblance.open_features(path.with_suffix(".npz"), record)
     except ValueError as error:
         print(error)
-        return {"distance": "", "note": ""}
-    distances = resemblance.measure_distances(features, known)
+        return None
     print(strangers.describe_strangers(record.strangers))
-    notes = strangers.mark_strangers(distances, record.strangers)
-    return {"distance": distances.round(6), "note": notes}
+    return known
+
+
+def _tabulate(options, record, block, answers):
+    """Return the rows of a block."""
+    from lib.models import classify
+
+    scaled = apply_temperature(answers.y_prob, record.temperature or 1)
+    notes = np.array(strangers.mark_strangers(answers.distances, record.strangers))
+    # What sets promise holds for pictures like those that the model knows.
+    is_promised = record.answer_sets.limit is not None and not options.classes
+    sets = pd.DataFrame(conformal.set_columns(scaled, record))
+    columns = sets[is_promised & (notes == "")].reindex(sets.index)
+    columns = columns.assign(
+        distance=answers.distances.astype(float).round(6), note=notes
+    )
+    columns = columns.join(block.filter(["taken"]))
+    if options.group_by:
+        pooled = group_answers.group_columns(
+            scaled, record.class_names, block.group, usable=answers.problems == ""
+        )
+        columns = columns.assign(**pooled)
+    return classify.predictions_table(
+        block.file,
+        answers.y_prob,
+        answers.problems,
+        record,
+        top=options.top,
+        probabilities=options.probabilities,
+        columns=columns.to_dict("series"),
+    )
+
+
+def _score(options, record, table, told):
+    """Say how many pictures, and groups, are answered rightly, and which are not counted."""
+    told = told.fillna("").reset_index()
+    rows = table.assign(truth=told.label)[(table.problem == "") & (told.label != "")]
+    relatives, is_known = _relate(options, record, told.loc[rows.index])
+    is_class = rows.truth.isin(record.class_names)
+    is_possible = rows.truth.isin(options.classes or record.class_names)
+    is_scored = is_possible & ~is_known
+    scored = rows[is_scored]
+    right = format_right(scored.label == scored.truth, relatives[is_scored])
+    print(f"labels: {right} pictures")
+    if options.group_by:
+        of_one = scored.groupby("group").truth.transform("nunique") == 1
+        groups = scored[of_one].drop_duplicates("group")
+        right = format_right(groups.group_label == groups.truth, groups.group)
+        print(f"labels: {right} groups")
+    for count, why in (
+        (sum(is_known & is_possible), "that training or validation hold"),
+        (sum(is_class & ~is_possible), "of classes that --classes leaves out"),
+    ):
+        if count:
+            print(f"not scored: {format_things(count, 'picture')} {why}")
+    marks = rows.note[~is_class]
+    if len(marks):
+        marked = (marks != "").sum()
+        others = format_things(len(marks), "picture")
+        print(f"of {others} of other species {marked} are marked as strangers")
+
+
+def _relate(options, record, new):
+    """Return groups of new pictures, as 08 makes them, and which the split of the model holds."""
+    results = options.model.resolve().parents[1]
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            ws = workspace.read(results / "run_paths.json")
+            known = read_split(ws)
+            if identify_set(known) != record.split_hash:
+                raise ValueError
+        except (OSError, ValueError):
+            print(
+                f"Note: {results} has no split of this model, so nobody knows whether it knows these pictures."
+            )
+            ws = Workspace(Path(), Path(), Path(scratch))
+            known = pd.DataFrame(columns=["file", "digest"], dtype=str)
+        size = record.image_size
+        decoded, _ = pixels.decode_pictures(ws, Path.cwd(), new, [size])
+        return preparation.group_new(ws, decoded, known, size)
+
+
+def _write_answers(options, record, asked, table):
+    """Write the table of answers, or print it, a warning before the answer."""
+    # With several labels it stays: a picture of none would look like one that can't be read.
+    answers = table.drop(columns="problem") if "label" in table else table
+    if options.sort_into:
+        _sort_pictures(options, asked.file, table)
+        write_table(answers, options.sort_into / "predictions.csv")
+    if options.csv:
+        write_table(answers, options.csv)
+        _name_unfinished(options, record).unlink(missing_ok=True)
+    if options.csv or options.sort_into:
+        return
+    if "note" in answers:
+        answers.insert(1, "note", answers.pop("note"))
+    print(answers.to_string(index=False))
+
+
+def _sort_pictures(options, files, table):
+    """Copy the pictures that can be read into folders by answer, and count them."""
+    probability = pd.to_numeric(table.probability, errors="coerce")
+    is_unsure = (table.note != "") | (probability < options.sort_below)
+    names = table.label.mask(is_unsure, sorting.TO_CHECK)[table.problem == ""]
+    sorting.copy_pictures(options.sort_into, files[names.index], names)
+    counts = [f"{count:,} {name}" for name, count in names.value_counts().items()]
+    print(f"copied into {options.sort_into}: {', '.join(counts)}")
 
 
 if __name__ == "__main__":

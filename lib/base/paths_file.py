@@ -20,7 +20,6 @@ MARKER = "about_this_folder.txt"
 LINES = {
     "results": "Results of the image classifier notebooks.",
     "scratch": "Scratch of the image classifier notebooks: it may be deleted at any time.",
-    "--sort-into": "Copies of pictures, sorted by a model of the image classifier notebooks.",
 }
 ADVICE = """
 The notebooks write, replace and delete files here. Keep nothing of your own in this folder: copy

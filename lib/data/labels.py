@@ -168,29 +168,24 @@ def list_files(places: list[str]) -> list[str]:
     Raises:
         OSError: a place does not exist, or can't be entered.
     """
-    files = []
+    files = {}
     for place in places:
         check_exists(Path(place), "Name pictures, or folders of them.")
+        inside = [place]
         if os.path.isdir(place):
-            inside = list_new_pictures(Path(place), [])
-            files += [str(Path(place, name)) for name in inside.file]
-        else:
-            files.append(place)
-    return list({os.path.abspath(file): file for file in files}.values())
+            names = list_new_pictures(Path(place), []).file
+            inside = [os.path.join(place, name) for name in names]
+        files |= {os.path.abspath(file): file for file in inside}
+    return list(files.values())
 
 
-def list_groups(how: str, files: list[str], folders: list[Path]) -> list[str]:
-    """Return the group of each file: "folder", or as a CSV file of columns file and group says.
+def list_groups(how: str, files: list[str], folders: list[Path]) -> pd.Series:
+    """Return the group of each file: its folder for "folder", else as a CSV file of columns file and group says.
 
     A file without a group is its own. Files and folders are those of `read_rows`.
-
-    Raises:
-        ValueError: the CSV file has no row for a file.
     """
+    own = pd.Series(files, files).map(os.path.abspath)
     if how == "folder":
-        return [os.path.dirname(os.path.abspath(file)) for file in files]
-    known = read_columns(Path(how), ["group"], files, folders).group
-    lost = known.index[known.isna()]
-    if len(lost):
-        raise ValueError(f"{how} has to give one group to each of {list_some(lost)}.")
-    return [group or os.path.abspath(file) for file, group in known.items()]
+        return own.map(os.path.dirname)
+    given = read_columns(Path(how), ["group"], files, folders).group
+    return given.mask(given == "").fillna(own)

@@ -26,6 +26,7 @@ from conftest import (
 from PIL import Image
 from test_predictions import SCRATCH, gather
 
+from lib import predict
 from lib.base.paths_file import read_json
 from lib.base.workspace import read_table, write_table
 from lib.data import pixels, split
@@ -242,6 +243,21 @@ def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
             f"chose nothing: 50 % right ({bounds}), 3 of 6; not scored: 1 picture that"
             in said
         )
+
+
+def test_predict_counts_labels_as_08_does(ran, capfd):
+    ws, _ = ran
+    ws.save_paths()
+    model = ws.results / "models/one_class.keras"
+    asked = [model, ws.test, "--labels", ws.test_labels]
+
+    predict.predict_pictures([str(one) for one in asked])
+
+    judged = read_json(ws.results / "test_metrics.json")
+    bounds = format_bounds(*judged["top1_interval"])
+    said = capfd.readouterr().err
+    assert f"right ({bounds}), 3 of 6 pictures" in said
+    assert "not scored: 1 picture that training or validation hold" in said
 
 
 def test_parents_of_the_paths_file_are_scored_and_kept_beside_the_model(judged, text):

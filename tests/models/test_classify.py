@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from pathlib import Path
+from unittest import mock
 
 import keras
 import numpy as np
@@ -12,14 +13,14 @@ import pandas as pd
 import pytest
 from conftest import build_classifier
 from keras import layers
+from PIL import ExifTags, Image
 from scipy.special import softmax
-from scipy.stats import binomtest
 
 from lib import predict
 from lib.base.workspace import read_table, write_table
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
-from lib.evaluation.wording import format_bounds, format_percent
+from lib.evaluation.wording import format_right
 from lib.models import classify, saved
 
 CLASS_NAMES = ["007", "<img src=x onerror=alert(1)>", "NA"]
@@ -331,15 +332,10 @@ def test_a_group_has_one_answer_of_all_its_pictures_that_can_be_read(
 
 
 @pytest.mark.parametrize(
-    ("rows", "name"),
-    [
-        ("000.png,a", "001.png"),
-        ("000.png,a\n001.png,b\n001.png,c", "001.png"),
-        ("no.png,a", "000.png"),
-    ],
+    "rows", ["000.png,a\n001.png,b\n001.png,c", "no.png,a"], ids=["two", "none"]
 )
-def test_a_picture_without_one_group_is_an_error_that_names_it(
-    rows, name, model_file, pictures, tmp_path, refuse, no_picture_is_read
+def test_groups_that_contradict_themselves_or_fit_nothing_are_named(
+    rows, model_file, pictures, tmp_path, refuse, no_picture_is_read
 ):
     groups = tmp_path / "groups.csv"
     groups.write_text(f"file,group\n{rows}\n")
@@ -347,30 +343,67 @@ def test_a_picture_without_one_group_is_an_error_that_names_it(
 
     errors = refuse(model_file, asked, "--group-by", groups)
 
-    assert re.search(f"groups.csv.*{name}", errors)
+    assert re.search("groups.csv.*00[01].png", errors)
 
 
-def test_a_group_that_is_named_like_a_picture_without_one_does_not_swallow_it(
-    tmp_path,
-):
+def test_a_picture_without_a_group_is_alone(tmp_path):
     groups = tmp_path / "groups.csv"
-    groups.write_text("file,group\n0.png,1.png\n1.png,\n2.png,1.png\n3.png,\n")
+    groups.write_text("file,group\n0.png,1.png\n1.png,\n2.png,1.png\n")
     files = [str(tmp_path / f"{number}.png") for number in range(4)]
 
     found = predict.list_groups(str(groups), files, [tmp_path])
 
-    assert found[0] == found[2] == "1.png"
-    assert len(set(found)) == 3
+    assert list(found) == ["1.png", files[1], "1.png", files[3]]
 
 
-def test_groups_name_pictures_as_they_were_given(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    files = ["pics/site1/0.jpg", "pics/site1/1.jpg"]
-    (tmp_path / "groups.csv").write_text(
-        "file,group\npics/site1/0.jpg,a\n./pics/site1/1.jpg,b\n"
-    )
+def test_bursts_have_one_answer_and_pictures_their_date(model_file, tmp_path, ask):
+    (tmp_path / "new").mkdir()
+    for number, time in enumerate(["12:00:00", "12:00:50", "12:02:00", ""]):
+        exif = Image.Exif()
+        date = f"2024:05:01 {time}"
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = date
+        picture = Image.new("RGB", (20, 20), (200, 60 * number, 9))
+        picture.save(tmp_path / f"new/{number}.jpg", exif=exif)
 
-    assert predict.list_groups("groups.csv", files, [Path()]) == ["a", "b"]
+    _, table = ask(model_file, [tmp_path / "new"], "--group-by", "time")
+
+    assert list(table.taken) == [
+        "2024-05-01 12:00:00",
+        "2024-05-01 12:00:50",
+        "2024-05-01 12:02:00",
+        "",
+    ]
+    assert list(table.group_size) == ["2", "2", "1", "1"]
+
+
+def test_command_that_was_killed_goes_on_to_the_same_table(
+    model_file, pictures, groups, ask, monkeypatch
+):
+    options = ["--group-by", groups, "--top=2"]
+    _, whole = ask(model_file, [pictures], *options)
+    monkeypatch.setattr(predict, "BLOCK", 5)
+    answer = classify.predict_files
+    asked = []
+
+    def answer_once(model, folder, files, *others):
+        if asked:
+            raise KeyboardInterrupt
+        asked.extend(files)
+        return answer(model, folder, files, *others)
+
+    monkeypatch.setattr(classify, "predict_files", answer_once)
+    with pytest.raises(KeyboardInterrupt):
+        ask(model_file, [pictures], *options)
+    # No group is divided.
+    assert len(asked) == 9
+    monkeypatch.setattr(classify, "predict_files", mock.Mock(side_effect=answer))
+
+    _, table = ask(model_file, [pictures], *options)
+
+    assert table.equals(whole)
+    (call,) = classify.predict_files.call_args_list
+    assert set(call.args[2]) == set(table.file) - set(asked)
+    assert not list(pictures.parent.glob("unfinished_*"))
 
 
 def test_picture_that_is_named_three_times_counts_once(model_file, pictures, ask):
@@ -388,30 +421,78 @@ def test_one_folder_is_one_group_however_it_is_written(tmp_path, monkeypatch):
 
     groups = predict.list_groups("folder", files, [])
 
-    assert groups == [str(tmp_path / "red")] * 3 + [str(tmp_path / "blue")]
+    assert list(groups) == [str(tmp_path / "red")] * 3 + [str(tmp_path / "blue")]
+
+
+@pytest.fixture
+def labelled(model_file, pictures, ask, tmp_path, capfd):
+    """A file of labels of 36 pictures, named from their folder: four are of another species, four wrong."""
+    _, table = ask(model_file, [pictures])
+    files = table.file.map(lambda file: os.path.relpath(file, pictures))
+    truth = table.label.where(table.index >= 4, "another species")
+    truth[4:8] = [CLASS_NAMES[name != "NA"] for name in table.label[4:8]]
+    labels = tmp_path / "labels.csv"
+    # The last four have no row, so they count for nothing.
+    rows = pd.DataFrame({"file": files, "label": truth, "group": ""})
+    rows.loc[8:11, "group"] = "one animal"
+    write_table(rows[:-4], labels)
+    capfd.readouterr()
+    return labels, table.assign(truth=truth)[4:-4]
+
+
+def describe_right(is_right, groups):
+    return format_right(np.array(is_right), np.array(groups))
 
 
 def test_answers_are_counted_by_labels_of_any_folder(
-    model_file, pictures, ask, tmp_path, capfd
+    labelled, model_file, pictures, ask, capfd
 ):
-    _, table = ask(model_file, [pictures])
-    truth = table.label.where(table.index >= 4, "another species")
-    truth[4:8] = [CLASS_NAMES[name != "NA"] for name in table.label[4:8]]
-    is_right = (truth == table.label)[4:]
-    labels = tmp_path / "labels.csv"
-    # The last four have no row, so they count for nothing.
-    write_table(table[["file"]].assign(label=truth)[:-4], labels)
-    capfd.readouterr()
+    labels, known = labelled
 
     ask(model_file, [pictures], "--labels", labels)
 
-    right = is_right[:-4]
-    low, high = binomtest(right.sum(), 32).proportion_ci(method="wilson")
-    share = format_percent(right.mean())
-    said = f"{share} right ({format_bounds(low, high)}), {right.sum()} of 32"
+    # Four pictures are of one animal.
+    alike = np.where(known.index.isin(range(8, 12)), 8, known.index)
+    right = describe_right(known.label == known.truth, alike)
     shown = capfd.readouterr().err
-    assert f"labels: {said}" in shown
+    assert f"labels: {right} pictures" in shown
+    assert right.endswith(f"{(known.label == known.truth).sum()} of 32")
     assert "of 4 pictures of other species 0 are marked" in shown
+    assert "nobody knows whether it knows these pictures" in shown
+
+
+def test_pictures_and_groups_have_a_score_each(
+    labelled, model_file, pictures, ask, capfd
+):
+    labels, known = labelled
+    groups = labels.with_name("groups.csv")
+    rows = pd.DataFrame({"file": known.file, "group": [n // 4 for n in known.index]})
+    write_table(rows, groups)
+
+    _, table = ask(model_file, [pictures], "--labels", labels, "--group-by", groups)
+
+    of_one = known.truth.groupby(known.index // 4).nunique() == 1
+    answers = table.group_label[known.index].groupby(known.index // 4).first()
+    truth = known.truth.groupby(known.index // 4).first()
+    right = describe_right((answers == truth)[of_one], answers.index[of_one])
+    shown = capfd.readouterr().err
+    assert " of 32 pictures" in shown
+    assert f"labels: {right} groups" in shown
+
+
+def test_labels_that_cannot_occur_are_not_scored(
+    labelled, model_file, pictures, ask, capfd
+):
+    labels, known = labelled
+    classes = sorted(set(known.truth))[:2]
+
+    ask(model_file, [pictures], "--labels", labels, f"--classes={','.join(classes)}")
+
+    shown = capfd.readouterr().err
+    possible = known.truth.isin(classes).sum()
+    assert f" of {possible} pictures" in shown
+    left = 32 - possible
+    assert (f"not scored: {left} picture" in shown) == (left > 0)
 
 
 def test_where_some_classes_can_occur_alone_they_share_the_probability(
@@ -453,7 +534,7 @@ def test_parent_that_holds_a_whole_set_stands_beside_it(describe, pictures, ask)
 
 
 def test_pictures_are_copied_into_folders_by_answer(
-    model_file, pictures, ask, tmp_path
+    model_file, pictures, ask, tmp_path, capfd
 ):
     shutil.copytree(pictures / "red", pictures / "again")
     (pictures / "red/003.png").write_bytes(NO_PICTURE)
@@ -461,15 +542,17 @@ def test_pictures_are_copied_into_folders_by_answer(
     _, table = ask(model_file, [pictures])
     limit = table.probability[table.label != ""].astype(float).median()
     options = ["--sort-into", folder, "--sort-below", limit]
+    capfd.readouterr()
 
-    # Run again, it replaces what it has copied.
-    for _ in range(2):
-        assert run(model_file, [pictures], *options) == 1
+    assert run(model_file, [pictures], *options) == 1
 
     assert read_table(folder / "predictions.csv").equals(table)
     is_sure = pd.to_numeric(table.probability) >= limit
     names = table.label.where(is_sure, "to_check")[table.label != ""]
     copies = [path for path in folder.rglob("*.png")]
+    said = capfd.readouterr().out
+    assert said.startswith(f"copied into {folder}: ")
+    assert f"{(names == 'to_check').sum()} to_check" in said
     found = pd.Series([path.parent.name for path in copies])
     assert found.value_counts().to_dict() == names.value_counts().to_dict()
     contents = sorted(path.read_bytes() for path in copies)
@@ -479,17 +562,7 @@ def test_pictures_are_copied_into_folders_by_answer(
     assert any(path.stem.endswith("_2") for path in copies)
 
 
-def test_hidden_folders_are_no_earlier_copies(model_file, pictures, tmp_path):
-    kept = tmp_path / "sorted/.git/config"
-    kept.parent.mkdir(parents=True)
-    kept.touch()
-
-    assert run(model_file, [pictures], "--sort-into", tmp_path / "sorted") == 0
-
-    assert kept.exists()
-
-
-def test_folder_of_copies_that_is_not_ours_or_holds_the_pictures_is_refused(
+def test_folder_of_copies_that_is_not_empty_or_lies_in_the_pictures_is_refused(
     model_file, pictures, refuse, read_all, no_picture_is_read
 ):
     before = read_all(pictures)
