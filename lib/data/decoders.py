@@ -48,9 +48,7 @@ def read_jpeg(picture: Image.Image, data: bytes) -> Image.Image | np.ndarray:
         if not is_cmyk and not is_grey:
             return samples
     except ValueError as error:
-        message = str(error)
-        is_damage = re.search("Corrupt|Premature|Inconsistent", message)
-        if is_damage and "ICC" not in message:
+        if re.match("(?!.*ICC).*(Corrupt|Premature|Inconsistent)", str(error)):
             raise
     # Also of a rare subsampling, or with a profile that is none.
     picture.load()

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-import pandas as pd
 
 from lib.base.machine import count_cores
 from lib.base.workspace import Workspace
@@ -85,10 +84,12 @@ class Batches:
 
     def describe(self) -> list:
         """List all that decides the batches, except the seed: contents, labels, changes."""
-        content = [self.inputs]
-        if isinstance(self.inputs, Selection):
-            content = [self.inputs.store.name, self.inputs.digests]
-        settings = [
+        content = self.inputs
+        if isinstance(content, Selection):
+            content = [content.store.name, content.digests]
+        return [
+            content,
+            self.y_true,
             self.num_classes,
             self.batch_size,
             self.seed is not None,
@@ -96,7 +97,6 @@ class Batches:
             ROTATION_DEGREES,
             ZOOM,
         ]
-        return [*content, self.y_true, settings]
 
 
 @lru_cache(maxsize=8)  # of an epoch, for all of its batches
@@ -138,16 +138,15 @@ def pair(
     Training is shuffled and, where asked for, augmented; validation is in the order of split.csv.
     """
     table = read_split(ws)
-    y_true, class_names = pd.factorize(table.label, sort=True)
+    class_names = sorted(set(table.label))
     set_hash = identify_set(table)
 
     def make(name: str, **order) -> Batches:
-        chosen = (table.part == name).to_numpy()
-        images = pixels.open_pixels(ws, table[chosen], image_size)
-        part = Part(images, class_names.tolist(), set_hash)
-        return Batches(
-            images, y_true[chosen], len(class_names), batch_size, part=part, **order
-        )
+        rows = table[table.part == name]
+        y_true = np.searchsorted(class_names, rows.label)
+        images = pixels.open_pixels(ws, rows, image_size)
+        part = Part(images, class_names, set_hash)
+        return Batches(images, y_true, len(class_names), batch_size, part=part, **order)
 
     return make("train", seed=seed, augment=augment), make("validation")
 

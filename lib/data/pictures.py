@@ -85,8 +85,7 @@ def find_decoding_side(image_size: int) -> int:
 
 def square(picture: np.ndarray, image_size: int) -> np.ndarray:
     """Squeeze a picture, averaging areas, to a square: uint8 (image_size, image_size, 3)."""
-    height = min(picture.shape[0], image_size)
-    width = min(picture.shape[1], image_size)
+    height, width = np.minimum(picture.shape[:2], image_size)
     shrunk = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     return cv2.resize(shrunk, (image_size, image_size), interpolation=cv2.INTER_LINEAR)
 

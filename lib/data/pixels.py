@@ -55,7 +55,7 @@ def decode_pictures(
     read = _decode_files(ws, folder, list(files.file), stores)
     is_whole = (read.problem == "").array
     facts = np.zeros(len(files), quality.FACTS)
-    facts[is_whole] = stores[FACTS][read.digest[is_whole]]
+    facts[is_whole] = Selection(stores[FACTS], read.digest[is_whole])[:]
     measured = {name: facts[name] for name in quality.MEASURED}
     decoded = files.assign(digest=read.digest.array, **measured)
     damaged = find(read.index[~is_whole], read.problem[~is_whole].array)

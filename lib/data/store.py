@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -72,10 +72,6 @@ class Store:
         self.refresh()
         return [digest for digest in dict.fromkeys(digests) if digest not in self.index]
 
-    def __getitem__(self, digests: Sequence[str]) -> np.ndarray:
-        """Return the rows of digests, (n, *shape)."""
-        return Selection(self, digests)[:]
-
     def put(self, rows: dict[str, np.ndarray]) -> None:
         """Append the rows, by digest, that the store lacks."""
         if not rows:
@@ -108,9 +104,6 @@ class Selection:
 
     store: Store
     digests: np.ndarray  # str (n,), of what each row was made from
-
-    def __reduce__(self):
-        return Selection, (self.store, self.digests)
 
     def __len__(self) -> int:
         return len(self.digests)
