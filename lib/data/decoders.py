@@ -17,7 +17,6 @@ UNUSUAL = re.compile(
     rb"\0(?:\x0b.{5}\x01|\x11.{5}\x03|\x14.{5}\x04)",
     re.S,
 )
-WHITE = 65_535  # of samples of 16 bits
 # What a TIFF of 16 bits may say of its samples, and OpenCV reads rightly; first what a missing tag means.
 DEEP_KINDS = {
     Base.BitsPerSample: [(16,), (16, 16, 16), (16, 16, 16, 16)],
@@ -116,7 +115,7 @@ def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
     if samples is None or samples.dtype != np.uint16:
         picture.load()  # It tells what is wrong.
         raise NotImplementedError("samples that OpenCV doesn't read as 16 bits")
-    levels = cv2.convertScaleAbs(samples, alpha=255 / WHITE)
+    levels = cv2.convertScaleAbs(samples, alpha=255 / 65_535)
     if levels.ndim == 3:
         # Of OpenCV's order; a fourth may have no meaning.
         channels = 3 if picture.mode == "RGBX" else levels.shape[2]

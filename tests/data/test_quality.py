@@ -11,19 +11,15 @@ from lib.data.pictures import square
 PICTURE = draw_picture("Aves", np.random.default_rng(1)).resize((320, 240))
 
 
-def measure(*shown, frames=1):
-    """Measure pictures, each of a file of so many frames."""
+def list_doubts(*shown, frames=1):
+    """Return the words of doubt that any of some pictures gets, each of a file of so many frames."""
     rows = []
     for picture in shown:
         pixels = square(np.asarray(picture), quality.SIDE)
         decoded = pictures.Decoded(pixels, *picture.size, frames, np.datetime64("NaT"))
         rows.append(quality.gather_facts(pixels, decoded))
-    return pd.DataFrame(np.stack(rows)[quality.MEASURED])
-
-
-def list_doubts(*shown, frames=1):
-    """Return the words of doubt that any of some pictures gets."""
-    doubts = quality.find_doubts(measure(*shown, frames=frames))
+    table = pd.DataFrame(np.stack(rows)[quality.MEASURED])
+    doubts = quality.find_doubts(table)
     return [word for word, doubt in doubts.items() if doubt.any()]
 
 
@@ -84,14 +80,3 @@ def test_pictures_smaller_than_what_is_measured_are_not_called_blurred():
 
 def test_file_of_several_frames_is_named():
     assert list_doubts(PICTURE, frames=3) == ["more_frames"]
-
-
-def test_set_of_12_bits_in_16_gets_the_factor_that_makes_it_bright():
-    dark = measure(paint_stripes(0, 9), paint_stripes(0, round(4095 / 257)))
-    ordinary = measure(paint_stripes(0, 9), paint_stripes(0, 32))
-
-    said = quality.describe_darkness(dark)
-
-    assert "brighter than 16 of 255" in said
-    assert "-evaluate multiply 16 " in said
-    assert quality.describe_darkness(ordinary) == ""

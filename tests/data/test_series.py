@@ -1,5 +1,7 @@
 """Groups that names and folders tell: augmented copies, and series as films and patients."""
 
+import re
+
 import pandas as pd
 import pytest
 
@@ -19,8 +21,7 @@ UUIDS = ("6f1c2d3e-0000-4a5b-8c9d-0123456789ab", "7a1c2d3e-0000-4a5b-8c9d-012345
 def label_files(files, labels=None):
     """List files; without labels, the first folder of each is its class."""
     pictures = pd.DataFrame({"file": files})
-    folder = pictures.file.str.removeprefix("../valid/").str.split("/").str[0]
-    pictures["label"] = labels or folder
+    pictures["label"] = labels or pictures.file.str.split("/").str[0]
     return pictures.assign(group="", taken=pd.NaT)
 
 
@@ -103,35 +104,6 @@ def test_names_that_differ_in_the_last_number_are_one_group():
     assert groups == series
 
 
-def test_pictures_of_the_folder_directly_below_their_class_are_one_group():
-    third = ["cat/video3/1.jpg", "cat/video3/b.jpg"]
-    year = ["cat/2020/video4/1.jpg", "cat/2020/video5/1.jpg"]
-    others = ["cat/1.jpg", "cat/2.jpg", "cat/alone/1.jpg"]
-
-    groups = list_groups(label_files(third + year + others), "folder")
-
-    assert groups == [year, third]
-
-
-def test_folder_of_one_name_in_two_classes_is_one_group_if_it_has_a_number():
-    patient = ["ill/patient4/1.jpg", "well/patient4/2.jpg"]
-    views = ["ill/indoor/1.jpg", "ill/indoor/2.jpg"]
-    other_views = ["well/indoor/1.jpg", "well/indoor/2.jpg"]
-    pictures = label_files(patient + views + other_views)
-
-    assert list_groups(pictures, "folder") == [views, patient, other_views]
-
-
-def test_where_a_csv_file_labels_a_folder_directly_below_train_is_a_group():
-    site = ["site0/05-01/1.png", "site0/05-02/1.png"]
-    others = ["1.png", "2.png", "ill/1.png", "ill/2.png"]
-    labels = ["ill", "well", "ill", "ill", "ill", "ill"]
-
-    groups = list_groups(label_files(site + others, labels), "folder")
-
-    assert groups == [site]
-
-
 def test_copies_belong_to_the_series_of_their_original():
     frames = ["cat/clip0_frame1.jpg", "cat/clip0_frame2.jpg", "cat/clip0_frame3.jpg"]
     copies = ["cat/aug/clip0_frame1_flip.jpg", "cat/rot_clip0_frame2.jpg"]
@@ -150,49 +122,22 @@ def test_series_go_on_in_the_other_part_unless_names_begin_anew():
     assert groups == [sorted(on), anew[:2]]
 
 
-def name_dated(taken):
-    """Return the bursts of files, by file, each taken so many seconds after the first."""
-    seconds = pd.to_timedelta(list(taken.values()), "s")
-    pictures = label_files(list(taken)).assign(
-        taken=pd.Timestamp("2024-05-01") + seconds
-    )
-    bursts = name_bursts(pictures, 60)
-    return dict(zip(pictures.file[bursts.index], bursts))
+def test_burst_goes_on_in_another_part_and_where_a_label_was_corrected():
+    files = ["cat/1.jpg", "dog/2.jpg", "../valid/cat/3.jpg", "../valid/dog/4.jpg"]
+    labels = ["dog", "dog", "cat", "dog"]
+    seconds = pd.to_timedelta([0, 50, 100, 150], "s")
+    pictures = label_files(files, labels)
+    pictures["taken"] = pd.Timestamp("2024-05-01") + seconds
+
+    assert name_bursts(pictures, 60).nunique() == 1
 
 
-def test_pictures_within_seconds_of_the_one_before_are_a_burst():
-    taken = {"cat/1.jpg": 75, "cat/2.jpg": 30, "cat/3.jpg": 0, "cat/4.jpg": 136}
-
-    bursts = name_dated(taken | {"cat/5.jpg": None})
-
-    first = bursts["cat/3.jpg"]
-    other = bursts.pop("cat/4.jpg")
-    assert bursts == dict.fromkeys(["cat/1.jpg", "cat/2.jpg", "cat/3.jpg"], first)
-    assert other != first
-
-
-def test_burst_goes_on_in_another_class_and_part_but_not_in_another_folder():
-    one = {
-        "cat/1.jpg": 0,
-        "dog/2.jpg": 20,
-        "../valid/cat/3.jpg": 40,
-        "../valid/dog/4.jpg": 60,
-    }
-    site = {"cat/site1/4.jpg": 0, "dog/site1/5.jpg": 20}
-
-    bursts = name_dated(one | site)
-
-    assert len({bursts[file] for file in one}) == 1
-    assert len({bursts[file] for file in site}) == 1
-    assert len(set(bursts.values())) == 2
-
-
-def number_files(form, series, pictures=10):
+def name_files(form, series, pictures=range(10)):
     """Name the pictures of some series in two classes."""
     files = []
-    for first in range(series):
-        name = form.format(first, "{0}", label="cat" if first % 2 else "dog")
-        files.extend(name.format(number) for number in range(pictures))
+    for number in range(series):
+        label = "cat" if number % 2 else "dog"
+        files.extend(form.format(number, each, label=label) for each in pictures)
     return files
 
 
@@ -211,7 +156,7 @@ SERIES = {
 @pytest.mark.parametrize("kind", SERIES)
 def test_divided_series_are_counted_and_the_parameter_keeps_each_in_one_part(kind):
     form, count = SERIES[kind]
-    pictures = label_files(number_files(form, count))
+    pictures = label_files(name_files(form, count))
     group_by = "folder" if kind in ("folder", "visits") else "name"
 
     said = describe_series(divide(pictures, "none"))
@@ -222,35 +167,23 @@ def test_divided_series_are_counted_and_the_parameter_keeps_each_in_one_part(kin
     assert describe_series(divide(pictures, group_by)) == ""
 
 
-# The name of a picture, and its series in it, which no GROUP_BY keeps in one part.
 LEFT = {
-    "slides": ("slide{one}_x{two}_y{three}.png", "(slide.)"),
-    "eyes": ("1{one}_{side}.jpeg", "(1.)_"),
-    "eyes of one letter": ("1{one}{side[0]}.jpeg", "(1.)[lr]"),
-    "letters": ("p{one}{side[0]}.jpeg", "(p.)[lr]"),
+    "slides": ("slide{0}_{1}.png", ["x0_y0", "x0_y1", "x1_y0", "x1_y1"]),
+    "eyes": ("1{0}_{1}.jpeg", ["left", "right"]),
+    "eyes of one letter": ("1{0}{1}.jpeg", "lr"),
+    "letters": ("p{0}{1}.jpeg", "abcde"),
 }
 
 
 @pytest.mark.parametrize("group_by", ["none", "name"])
 @pytest.mark.parametrize("kind", LEFT)
-def test_series_that_no_parameter_keeps_whole_are_counted_for_the_column_group(
-    kind, group_by
-):
-    form, pattern = LEFT[kind]
-    files = []
-    for number in range(72):
-        series = number // 12
-        side = ("left", "right")[number % 2]
-        name = form.format(one=series, two=number % 4, three=number % 3, side=side)
-        files.append(f"{'ab'[series % 2]}/{name}")
-    pictures = label_files(sorted(set(files)))
-    grouped = divide(pictures, group_by)
-    series = grouped.file.str.extract(pattern)[0]
-    count = (grouped.part.groupby(series).nunique() > 1).sum()
+def test_series_that_no_parameter_keeps_whole_need_the_column_group(kind, group_by):
+    form, pictures = LEFT[kind]
+    files = name_files("{label}/" + form, 8, pictures)
 
-    said = describe_series(grouped)
+    said = describe_series(divide(label_files(files), group_by))
 
-    assert f"by beginning: {count} of 6, as " in said
+    assert re.search(r"by beginning: \d of 8, as ", said)
     assert said.endswith("name each in the column group of train_labels.")
 
 
