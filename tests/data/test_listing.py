@@ -45,63 +45,19 @@ def write_csv(path, text):
     return path
 
 
-def test_every_picture_at_any_depth_is_listed_and_everything_else_has_a_reason(
-    tmp_path,
-):
+def test_pictures_are_known_by_their_endings_or_their_first_bytes(tmp_path):
     endings = "jpg JPEG Png webp BMP gif tif TIFF jfif jpe avif".split()
-    frogs = [f"frogs/1.{ending}" for ending in endings]
-    birds = ["birds/2019/more/1.jpg", "birds/no_ending", "birds/é ü,.jpg"]
-    touch(tmp_path, *frogs, *birds, "readme.md", "empty/.gitkeep")
-    (tmp_path / "birds/no_ending").write_bytes(b"\xff\xd8\xff a JPEG begins like this")
-    (tmp_path / "birds/notes.txt").write_text("mine")
+    files = [f"frogs/1.{ending}" for ending in endings]
+    files += ["frogs/no_ending", "frogs/é ü,.jpg"]
+    touch(tmp_path, *files)
+    (tmp_path / "frogs/no_ending").write_bytes(b"\xff\xd8\xff a JPEG begins like this")
+    (tmp_path / "frogs/notes.txt").write_text("mine")
 
     listed = list_files(tmp_path)
 
     assert listed.file.is_monotonic_increasing
-    used = listed[listed.problem == ""]
-    labels = dict(zip(used.file, used.label))
-    assert labels == dict.fromkeys(birds, "birds") | dict.fromkeys(frogs, "frogs")
-    assert list_checked(listed) == [
-        ["birds/notes.txt", "not_a_picture", "left out"],
-        ["empty", "empty_class", "left out"],
-        ["empty/.gitkeep", "junk", "left out"],
-        ["readme.md", "empty", "left out"],
-    ]
-
-
-def test_what_programs_leave_behind_is_junk(tmp_path):
-    files = ["birds/Thumbs.db", "birds/._1.jpg", "desktop.ini"]
-    folders = ["__MACOSX", "$RECYCLE.BIN", ".Trash-0", "birds/@eaDir"]
-    folders += ["#recycle", "birds/thumbnails", "System Volume Information"]
-    touch(tmp_path, *files)
-    for folder in folders:
-        touch(tmp_path / folder, "files/1.jpg")
-
-    found = list_problems(join_checks(*listing.walk(tmp_path)))
-
-    assert found == dict.fromkeys(files + folders, "junk")
-
-
-def test_links_are_followed_and_circles_named(tmp_path):
-    elsewhere = tmp_path / "elsewhere"
-    touch(elsewhere, "1.jpg", "2.jpg")
-    touch(tmp_path / "train", "frogs/3.jpg")
-    (tmp_path / "train/birds").symlink_to(elsewhere)
-    (elsewhere / "again").symlink_to(elsewhere)
-    (tmp_path / "train/frogs/4.jpg").symlink_to("gone.jpg")
-    # Else the pictures of a validation part would be a class's.
-    (tmp_path / "train/up").symlink_to(tmp_path)
-
-    found = list_problems(list_files(tmp_path / "train"))
-
-    assert found == {
-        "birds/1.jpg": "",
-        "birds/2.jpg": "",
-        "birds/again": "circular_link",
-        "frogs/3.jpg": "",
-        "frogs/4.jpg": "",  # decoding tells that it leads nowhere
-        "up": "circular_link",
-    }
+    assert set(listed.file[listed.problem == ""]) == set(files)
+    assert list_checked(listed) == [["frogs/notes.txt", "not_a_picture", "left out"]]
 
 
 MASKS = "x_mask x_mask_1 x_masks mask_x x.mask x_SEG x-label".split() + ["x mask"]
@@ -118,16 +74,6 @@ def test_mask_beside_its_picture_is_left_out(tmp_path, mask):
         f"cat/{mask}.png": "mask",
         f"dog/{mask}.png": "",  # its picture lies in another class
     }
-
-
-def test_folder_of_masks_beside_the_pictures_is_left_out(tmp_path):
-    touch(tmp_path, "cat/images/1.jpg", "cat/masks/1.png", "cat/masks/2.png")
-    touch(tmp_path, "dog/1.jpg", "dog/masks/1_mask.png")
-
-    listed = list_files(tmp_path)
-
-    masks = list(listed.file[listed.problem == "mask"])
-    assert masks == ["cat/masks/1.png", "dog/masks/1_mask.png"]
 
 
 def test_class_called_mask_is_one_unless_images_lies_beside_it(tmp_path):
@@ -284,13 +230,3 @@ def test_class_folders_of_new_pictures_compare_as_they_look_and_others_are_named
     }
     (said,) = capsys.readouterr().out.splitlines()
     assert said == "Note: unknown_class, 1: Cat."
-
-
-def test_copies_of_one_picture_in_both_given_parts_are_one_group(tmp_path):
-    touch(tmp_path / "train", "cat/a_flip.jpg", "cat/b.jpg")
-    touch(tmp_path / "val", "cat/a_rot90.jpg", "dog/a.jpg")
-
-    listed = list_files(tmp_path / "train", validation=tmp_path / "val")
-
-    group = "cat/a_flip.jpg"
-    assert list(listed.group) == [group, "", group, ""]
