@@ -68,14 +68,14 @@ def set_up() -> None:
 
 def list_unfit_versions() -> list[str]:
     """List the installed packages whose version requirements.txt does not admit, and what it does."""
-    unfit = []
     text = REQUIREMENTS.read_text(encoding="utf-8")
-    for line in re.findall("^[a-z].*", text, re.MULTILINE):
-        wanted = Requirement(line)
-        for version in find_versions([wanted.name]).values():
-            if version not in wanted.specifier:
-                unfit.append(f"{wanted.name} {version}, but {wanted.specifier}")
-    return unfit
+    lines = re.findall("^[a-z].*", text, re.MULTILINE)
+    admitted = {each.name: each.specifier for each in map(Requirement, lines)}
+    return [
+        f"{name} {version}, but {admitted[name]}"
+        for name, version in find_versions(admitted).items()
+        if version not in admitted[name]
+    ]
 
 
 @contextlib.contextmanager
