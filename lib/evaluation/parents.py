@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from lib.base.escapes import list_some
 from lib.data.label_files import read_labels, refuse_cells
 
 
@@ -14,8 +15,8 @@ def read_parents(path: Path | None, class_names: Sequence[str]) -> dict[str, str
         Of each class, and of each parent that has one, the parent directly above it, as `parents` below.
 
     Raises:
-        ValueError: A name is unknown, is class and parent, has two parents, or lies below itself; the
-            error names file and line.
+        ValueError: A name is class and parent, has two parents, or lies below itself; the error names
+            file and line. A class that is not among the names is passed over, with a note.
     """
     if path is None:
         return {}
@@ -23,7 +24,10 @@ def read_parents(path: Path | None, class_names: Sequence[str]) -> dict[str, str
     both = rows.parent[rows.parent.isin(class_names)]
     refuse_cells(path, both, "parent, but a class")
     is_known = rows.label.isin([*class_names, *rows.parent])
-    refuse_cells(path, rows.label[~is_known], "class, and no parent of one")
+    if not is_known.all():
+        others = list_some(rows.label[~is_known])
+        print(f"Note: {path.name}: passed over, as no class and no parent: {others}.")
+    rows = rows[is_known]
     refuse_cells(
         path,
         rows.label[rows.label.duplicated()],

@@ -15,7 +15,7 @@ from lib.evaluation import intervals, metrics
 from lib.evaluation.intervals import Pair
 from lib.evaluation.metrics import Score
 from lib.evaluation.parents import order_classes
-from lib.models.record import Record, update_record
+from lib.models.record import Record
 from lib.models.temperature import apply_temperature
 
 SURE = (0.8, 0.9, 0.95)  # probabilities from which answers are counted
@@ -228,7 +228,6 @@ def save_scores(ws: Workspace, predictions: Predictions) -> None:
     for index, (label, score) in enumerate(predictions.scores.items()):
         record = predictions.models[label]
         scores[record.name] = score.to_dict()
-        update_record(ws, record, temperature=score.temperature)
         table = pd.DataFrame({"file": predictions.files, "label": predictions.truth})
         table["predicted"] = names[predictions.y_pred[index]]
         y_prob = pd.DataFrame(predictions.y_prob[index], columns=names)

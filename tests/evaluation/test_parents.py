@@ -38,7 +38,6 @@ def test_parents_may_have_parents_and_a_class_may_have_none(read):
 
 
 UNUSABLE = {
-    "brid,Vertebrata": "line 3: 'brid' is no class",
     "frog,bird": "line 3: 'bird' is no parent, but a class",
     "bird,Animalia": "line 3: 'bird' is no new name",
     "A,B\nB,C\nC,A": "line 3: 'B' is no parent: it lies below itself",
@@ -49,6 +48,13 @@ UNUSABLE = {
 def test_file_that_contradicts_itself_or_the_classes_is_named_with_its_line(read, rows):
     with pytest.raises(ValueError, match=f"parents.csv, {UNUSABLE[rows]}"):
         read(f"class,parent\nbird,A\n{rows}\n")
+
+
+def test_a_class_that_left_the_split_is_passed_over_with_a_note(read, capsys):
+    found = read("class,parent\nbird,Vertebrata\nnewt,Vertebrata\n")
+
+    assert found == {"bird": "Vertebrata"}
+    assert "Note: parents.csv: passed over" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
