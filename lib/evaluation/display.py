@@ -24,37 +24,29 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 
 def show(ws: Workspace, drawn: Figure | str | None, name: str) -> None:
-    """Keep a figure or a gallery, as `keep` does, and display it."""
-    path = keep(ws, drawn, name)
-    if path:
-        display(show_kept(path, name))
+    """Keep a figure as `figures/<name>.svg` of the results, or a gallery as `<name>.html`, and display it.
+
+    What an earlier run has kept by that name is removed first; None only removes it.
+    """
+    for suffix in (".html", ".svg"):
+        ws.file("figures", name + suffix).unlink(missing_ok=True)
+    if drawn is None:
+        return
+    path = ws.file("figures", f"{name}.html")
+    text = drawn
+    if isinstance(drawn, Figure):
+        path = path.with_name(f"{name}.svg")
+        text = _write_svg(drawn)
+    with atomic_write(path) as part:
+        # In ASCII no browser has to guess the encoding.
+        part.write_text(text, encoding="ascii", errors="xmlcharrefreplace")
+    display(show_kept(path, name))
 
 
 def show_kept(path: Path, label: str) -> HTML:
     """Show a kept figure or gallery, as `embed` returns it, in a notebook."""
     style = (TEMPLATES / "gallery.css").read_text(encoding="utf-8")
     return HTML(f"<style>{style}</style>{embed(path, label)}")
-
-
-def keep(ws: Workspace, drawn: Figure | str | None, name: str) -> Path | None:
-    """Keep a figure as `figures/<name>.svg` of the results, or a gallery as `<name>.html`.
-
-    What an earlier run has kept by that name is removed first; None only removes it.
-    """
-    path = ws.file("figures", f"{name}.html")
-    figure = ws.file("figures", f"{name}.svg")
-    path.unlink(missing_ok=True)
-    figure.unlink(missing_ok=True)
-    if drawn is None:
-        return None
-    text = drawn
-    if isinstance(drawn, Figure):
-        path = figure
-        text = _write_svg(drawn)
-    with atomic_write(path) as part:
-        # In ASCII no browser has to guess the encoding.
-        part.write_text(text, encoding="ascii", errors="xmlcharrefreplace")
-    return path
 
 
 def _write_svg(figure):
@@ -82,15 +74,12 @@ def _write_address(data, kind):
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def encode(picture: np.ndarray) -> str:
-    """Return the address of a picture, uint8 (height, width, 3), which is a WebP file in itself."""
-    file = io.BytesIO()
-    Image.fromarray(np.asarray(picture)).save(file, "WEBP", quality=75)
-    return _write_address(file.getvalue(), "webp")
-
-
 def embed_picture(picture: Path | np.ndarray, long_side: int) -> str:
-    """Return the address of a file's picture, or of an array's, of at most that many pixels a side.
+    """Return the address of a picture, which is a WebP file in itself.
+
+    Args:
+        picture: a file, or uint8 (height, width, 3).
+        long_side: how many pixels it may have on a side.
 
     Raises:
         PictureError: the file can't be read.
@@ -99,7 +88,9 @@ def embed_picture(picture: Path | np.ndarray, long_side: int) -> str:
         picture = pictures.open_upright(picture, long_side)
     shown = Image.fromarray(picture)
     shown.thumbnail((long_side, long_side))
-    return encode(shown)
+    file = io.BytesIO()
+    shown.save(file, "WEBP", quality=75)
+    return _write_address(file.getvalue(), "webp")
 
 
 def hash_text(text: str) -> str:
