@@ -1,6 +1,5 @@
 """The paths file, drive_paths.json: what a person means by a path, and which folders are ours to write."""
 
-import itertools
 import json
 import os
 import re
@@ -13,11 +12,9 @@ from lib.base.parameters import suggest
 REQUIRED = ("train", "results", "scratch")
 KEYS = """train results scratch train_labels corrections validation test test_labels multi_labels
 parents cluster""".split()
-# What is written.
-KINDS = ("results", "scratch")
 MARKER = "about_this_folder.txt"
-# By the first line of a marker a folder is known.
-LINES = {
+# What is written: a folder of ours is known by the first line of its marker.
+KINDS = {
     "results": "Results of the image classifier notebooks.",
     "scratch": "Scratch of the image classifier notebooks: it may be deleted at any time.",
 }
@@ -31,7 +28,6 @@ PASSED_OVER = re.compile(
     r"\..*|.*\.lock|desktop\.ini|Thumbs\.db|Icon\r|lost\+found|corrections\.csv|drive_paths\.json|"
     + storage.UNFINISHED.pattern
 )
-
 # The one file of the user's that may lie among the results.
 CORRECTIONS = "corrections.csv"
 KAGGLE = "kaggle:"
@@ -155,16 +151,16 @@ def check_places(places: dict[str, Path | str]) -> None:
                     f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name '
                     "another folder."
                 )
-        check_ours(folder, kind)
+        _check_ours(folder, kind)
 
 
 def _list_folders(places):
     """List all places, and the folders that may be read with them, each behind its key."""
     named = [(key, Path(place)) for key, place in places.items()]
-    for key, place in places.items():
-        # A class may be a link. Archives hold no folders, nor does what isn't here.
-        named += [(key, path.resolve()) for path in Path(place).glob("*/")]
-    for path in Path(places["train"]).parent.glob("*/"):
+    train = Path(places["train"])
+    # A class may be a link. Archives hold no folders, nor does what isn't here.
+    named += [("train", path.resolve()) for path in train.glob("*/")]
+    for path in train.parent.glob("*/"):
         if find_part(path.name) == "validation":
             named.append(("validation", path.resolve()))
     if "multi_labels" in places:
@@ -173,25 +169,22 @@ def _list_folders(places):
     return named
 
 
-def check_ours(folder: Path, kind: str) -> None:
-    """Raise a ValueError where a folder is neither new, nor empty, nor marked as one of its kind."""
+def _check_ours(folder, kind):
+    """Refuse a folder that is neither new, nor empty, nor marked as one of its kind."""
     marker = folder / MARKER
-    if marker.exists() and LINES[kind].encode() in marker.read_bytes():
+    if marker.exists() and KINDS[kind].encode() in marker.read_bytes():
         return
     names = [path.name for path in folder.glob("*")]
-    foreign = list_some(itertools.filterfalse(PASSED_OVER.fullmatch, names))
+    foreign = [name for name in names if not PASSED_OVER.fullmatch(name)]
     if foreign:
         raise ValueError(
-            f'"{kind}" is "{folder}", which holds other files ({foreign}): name a new folder. One of these '
-            f'notebooks is known by its {MARKER}, with the line "{LINES[kind]}"'
+            f'"{kind}" is "{folder}", which holds other files ({list_some(foreign)}): name a new folder. One of '
+            f'these notebooks is known by its {MARKER}, with the line "{KINDS[kind]}"'
         )
 
 
 def mark(folder: Path, kind: str) -> None:
-    """Make a folder where it is missing, and mark it as ours before anything else is written.
-
-    Args:
-        kind: a key of `LINES`.
+    """Make a folder of a kind where it is missing, and mark it as ours before anything else is written.
 
     Raises:
         OSError: it can't be written.
@@ -201,4 +194,4 @@ def mark(folder: Path, kind: str) -> None:
     # Of two runs that begin at once, both write the same.
     if not marker.exists():
         with storage.atomic_write(marker) as part:
-            part.write_text(f"{LINES[kind]}\n{ADVICE}", encoding="utf-8")
+            part.write_text(f"{KINDS[kind]}\n{ADVICE}", encoding="utf-8")
