@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
             names = runner.choose_notebooks(options.only, options.beyond, ws)
             given = parse_parameters(options.parameter)
             # Where 01 runs again, pictures stay in their groups.
-            holding = NAMES if options.as_before else {FIRST}.intersection(names)
+            holding = NAMES if options.as_before else [FIRST]
             values = share_parameters(names, given, recall_parameters(ws, holding))
             ws.claim()
             with storage.acquire_lock(ws.file(".lock"), timeout=0):

@@ -1,5 +1,6 @@
 """What happens to odd files, killed runs, full disks, wrong weights and stale results."""
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -119,23 +120,23 @@ def test_full_disk_is_named_and_the_chain_goes_on_after_room_was_made(tmp_path):
     assert faults.survive_full_disks(1, tmp_path, faults.SHORT, sizes=[100]) == 1
 
 
-def test_second_chain_refuses_and_names_the_first(tmp_path, capsys):
-    paths = faults.make_paths(tmp_path)
+def test_second_chain_refuses_and_names_the_first(ws, capsys):
+    paths = ws.save_paths()
 
-    lock = workspace.open(paths).results / ".lock"
-    with storage.acquire_lock(lock):
+    with storage.acquire_lock(ws.results / ".lock"):
         assert chain.main(["--paths", str(paths)]) == 1
 
-    assert f"{tmp_path / 'r'} is in use" in capsys.readouterr().err
-    assert not (tmp_path / "r/notebooks").exists()
+    assert f"{ws.results} is in use" in capsys.readouterr().err
 
 
-def test_folder_that_cannot_be_written_is_an_error_before_any_work(tmp_path, capsys):
-    paths = faults.make_paths(tmp_path)
-    (tmp_path / "r").write_text("a file in the place of the folder")
-    assert chain.main(["--paths", str(paths)]) == 1
-    assert f"{tmp_path / 'r'} can't be written" in capsys.readouterr().err
-    assert not (tmp_path / "s").exists()
+def test_folder_that_cannot_be_written_is_an_error_before_any_work(ws, capsys):
+    paths = ws.save_paths()
+    other = ws.file("a file in the place of a folder")
+    other.touch()
+
+    assert chain.main(["--paths", str(paths), "--results", f"{other}/r"]) == 1
+
+    assert f"{other}/r can't be written" in capsys.readouterr().err
 
 
 BLAMED = {
@@ -201,10 +202,7 @@ def train_deterministically(ws, reverse, cores):
     """Prepare, split and train from a folder listed forwards or backwards; keep the outcome."""
     real = os.scandir
 
-    class Sorted(list):
-        def __enter__(self):
-            return self
-
+    class Sorted(list, contextlib.AbstractContextManager):
         def __exit__(self, *further):
             pass
 
