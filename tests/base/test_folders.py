@@ -125,12 +125,3 @@ def test_results_scratch_and_pictures_lie_apart(
         workspace.open(path)
 
     assert read_all(tmp_path) == before
-
-
-def test_corrections_of_the_results_may_be_named(write_paths, tmp_path):
-    ws = workspace.open(write_paths())
-    (ws.results / "corrections.csv").touch()
-
-    named = workspace.open(write_paths(corrections="r/corrections.csv"))
-
-    assert named.corrections == ws.results / "corrections.csv"

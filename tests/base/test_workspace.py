@@ -155,17 +155,16 @@ def test_a_person_who_refuses_to_mount_drive_gets_the_demo(refused_drive, capsys
     assert re.match("Note: .*mount failed", capsys.readouterr().out)
 
 
+@pytest.mark.parametrize("named", ["mine.csv", "out/results/corrections.csv"])
 def test_corrections_that_are_named_go_before_those_among_the_results(
-    paths_file, tmp_path
+    paths_file, tmp_path, named
 ):
-    usual = workspace.open(paths_file()).file("corrections.csv")
-    usual.touch()
-    mine = tmp_path / "mine.csv"
-    mine.touch()
+    workspace.open(paths_file()).file("corrections.csv").touch()
+    (tmp_path / "mine.csv").touch()
 
-    ws = workspace.open(paths_file(corrections="mine.csv"))
+    ws = workspace.open(paths_file(corrections=named))
 
-    assert ws.corrections == mine
+    assert ws.corrections == tmp_path / named
 
 
 def test_corrections_follow_the_folder_of_the_results(paths_file, tmp_path):

@@ -13,7 +13,7 @@ from lib.base import storage
 from lib.data import archives, sources
 
 JPEG = b"\xff\xd8\xff\xe0 a JPEG begins like this"
-CONTENTS = dict.fromkeys((".md", ".xml", ".txt", ".mat", ""), b"text")
+CONTENTS = dict.fromkeys((".md", ".txt", ".mat", ".zip", ""), b"text")
 CONTENTS[".orf"] = b"IIRO an ORF begins like this"
 
 
@@ -43,35 +43,26 @@ def files(tmp_path, draw_classes, read_all):
 
 @pytest.fixture
 def give(tmp_path):
-    """A function that lays {name: bytes}, or names of JPEGs, out as a folder or archive."""
+    """A function that lays out files of these names in a folder, most of them JPEGs."""
 
-    def give(files, kind="folder"):
-        if not isinstance(files, dict):
-            files = {file: CONTENTS.get(Path(file).suffix, JPEG) for file in files}
-        if kind in ("zip", "tar"):
-            return pack(tmp_path / f"given.{kind}", files)
-        folder = tmp_path / "given"
-        for name, content in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
-        return folder
+    def give(names):
+        for name in names:
+            path = tmp_path / "given" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(CONTENTS.get(path.suffix, JPEG))
+        return tmp_path / "given"
 
     return give
 
 
-def below(prefix, files):
-    return {str(Path(prefix, name)): content for name, content in files.items()}
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_classes_and_validation_are_found_in_an_archive(ws, files, read_all, name):
+    inside = {"README.md": b"x", "annotations/1.xml": b"<a>"}
+    for file, content in files.items():
+        inside[f"leaves/train/train/{file}"] = content
+        inside[f"leaves/val/{file}"] = content
 
-
-@pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_classes_and_validation_are_found_in_an_archive(
-    ws, files, give, read_all, kind
-):
-    inside = {"README.md": b"x", "__MACOSX/._x.png": b"x", "annotations/1.xml": b"<a>"}
-    inside |= below("leaves/train/train", files)
-    inside |= below("leaves/val", files)
-
-    ws = replace(ws, train=give(inside, kind))
+    ws = replace(ws, train=pack(ws.results / name, inside))
 
     assert read_all(sources.open_folder(ws, "train")) == files
     assert read_all(sources.find_validation(ws)) == files
@@ -121,7 +112,7 @@ def test_folder_of_classes_is_found(ws, give, line):
 
 
 def test_folder_that_holds_archives_alone_is_an_error_that_names_them(ws, give):
-    given = give({"train.zip": b"x", "val.zip": b"x"})
+    given = give(["train.zip", "val.zip"])
     with pytest.raises(OSError, match=r"train\.zip, val\.zip"):
         sources.open_folder(replace(ws, train=given), "train")
 
