@@ -25,6 +25,7 @@ from lib.base import workspace
 from lib.base.work import run_blocks
 from lib.cluster import ClusterError, connect
 from lib.data import pixels, split
+from lib.data.store import Selection
 from lib.models.features import cached_features
 
 pytest.importorskip("distributed")
@@ -55,7 +56,8 @@ def prepare(ws, name):
     ws = replace(ws, scratch=ws.scratch / name)
     table = join_checks(*decode_all(ws, SIZES))
     used = table.digest[table.problem == ""]
-    return table, [pixels.open_rows(ws.scratch, size)[used] for size in SIZES]
+    stores = [pixels.open_rows(ws.scratch, size) for size in SIZES]
+    return table, [Selection(store, used)[:] for store in stores]
 
 
 def assert_equal(one, other):

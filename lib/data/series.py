@@ -88,8 +88,8 @@ def name_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> pd.Series:
 def _leave_class_out(pictures):
     """Return paths inside the folders of classes; whole ones where the first folder is no class."""
     inside = _look_inside(pictures.file)
-    divided = inside.str.partition("/")
-    return divided[2].where(divided[0].isin(pictures.label), inside)
+    divided = inside.str.extract("([^/]*)/(.*)")
+    return divided[1].where(divided[0].isin(pictures.label), inside)
 
 
 def find_originals(files: pd.Series) -> pd.Series:
@@ -131,7 +131,7 @@ def _name_series(pictures):
     around = paths.str.extract(LAST_NUMBER)
     named = pd.DataFrame(index=pictures.index)
     folder = _leave_class_out(pictures).str.extract("^([^/]+)/")[0]
-    of_class = inside.str.partition("/")[0] + "/" + folder
+    of_class = inside.str.extract("([^/]*)/")[0] + "/" + folder
     # A folder with a number in its name is the same in all classes.
     named["folder"] = of_class.str.replace(r".*/(?=.*\d)", "", regex=True)
     named["name"] = around.before + "#" + around.behind

@@ -20,7 +20,7 @@ UUIDS = ("6f1c2d3e-0000-4a5b-8c9d-0123456789ab", "7a1c2d3e-0000-4a5b-8c9d-012345
 
 def label_files(files, labels=None):
     """List files; without labels, the first folder of each is its class."""
-    pictures = pd.DataFrame({"file": files})
+    pictures = pd.DataFrame({"file": files}, dtype=str)
     pictures["label"] = labels or pictures.file.str.split("/").str[0]
     return pictures.assign(group="", taken=pd.NaT)
 
@@ -102,6 +102,11 @@ def test_names_that_differ_in_the_last_number_are_one_group():
     groups = list_groups(label_files(sum(series, others)), "name")
 
     assert groups == series
+
+
+@pytest.mark.parametrize("group_by", ["none", "folder", "name"])
+def test_no_pictures_have_no_series(group_by):
+    assert list_groups(label_files([]), group_by) == []
 
 
 def test_copies_belong_to_the_series_of_their_original():
