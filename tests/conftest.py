@@ -301,6 +301,8 @@ def open_page(browser, path, *allowed, script="", wait_until="load", **options):
     These are errors, dialogs, and requests for anything but the page and what is allowed.
     """
     context = browser.new_context(offline=True, **options)
+    # A busy machine may take longer than the usual half minute.
+    context.set_default_timeout(600_000)
     page = context.new_page()
     page.add_init_script(script)
     found = []

@@ -6,6 +6,7 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import psutil
@@ -36,7 +37,9 @@ SIZES = (8, 12)
 @pytest.fixture(scope="module", autouse=True)
 def two_workers():
     """The workers of `local:2` end with this file: what they hold is nothing to others."""
-    yield
+    # A busy machine may take longer to start them than a person would wait.
+    with mock.patch.object(dask, "PATIENCE", 600):
+        yield
     for client in dask.clients.values():
         client.shutdown()
     dask.clients.clear()
