@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lib import chain
 from lib.base import storage, workspace
-from lib.base.paths_file import check_exists, check_places, find_path, is_on_web
+from lib.base.paths_file import ON_WEB, check_exists, check_places, find_path
 from lib.base.workspace import DEMO_ON_DRIVE, REPOSITORY, Workspace
 from lib.data import sources
 
@@ -98,7 +98,7 @@ def find_pictures(pictures: str) -> Path | str:
         return NAMED[pictures]
     if pictures == "upload":
         return _upload()
-    if is_on_web(pictures):
+    if ON_WEB.fullmatch(pictures):
         return pictures
     path = find_path(pictures, "PICTURES")
     check_exists(path, "Write a path, demo, flowers, upload, or kaggle:datasets/….")

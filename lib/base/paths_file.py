@@ -46,11 +46,6 @@ PART = re.compile(
 )
 
 
-def is_on_web(text: str) -> bool:
-    """Tell whether a value of `train` is no path, but the address of an archive or data of Kaggle."""
-    return bool(ON_WEB.fullmatch(text))
-
-
 def find_part(name: str) -> str:
     """Return the part of a data set that one of the words of a name says: train for seg_train_224, "" for none."""
     part = PART.search(name)
@@ -103,7 +98,7 @@ def read_places(file: Path) -> dict[str, Path | str]:
             raise ValueError(f'{file}: "{key}" is missing, or no path in quotes.')
         places[key] = value
         # What train has on the web may have parts to test and to validate on, too.
-        is_web = is_on_web(value) and value == paths.get("train")
+        is_web = ON_WEB.fullmatch(value) and value == paths.get("train")
         if key != "cluster" and not is_web:
             places[key] = find_path(value, f'{file}: "{key}"', file.parent)
     return places

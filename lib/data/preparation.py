@@ -72,18 +72,16 @@ def check_classes(
     support = pictures.label.value_counts().reindex(classes, fill_value=0)
     few = support.index[support < MIN_PER_CLASS]
     parts = pictures[pictures.part != ""].groupby("label").part.nunique()
-    undivided = parts.index[parts < 2]
     if RESERVED.intersection(classes):
         lack = f"No class can be called {list_some(RESERVED)}, as columns of tables are"
     elif len(few):
-        lack = (
-            f"Each class needs {MIN_PER_CLASS} pictures or more that can be used, and these have fewer: "
-            f"{list_some(few)}"
-        )
+        lack = f"Each class needs {MIN_PER_CLASS} usable pictures or more, and these have fewer: {list_some(few)}"
     elif len(classes) < 2:
         lack = ONE_CLASS.format(train=ws.train, count=len(classes))
-    elif len(undivided):
-        lack = UNDIVIDED.format(names=list_some(undivided), group_by=group_by)
+    elif parts.min() < 2:
+        lack = UNDIVIDED.format(
+            names=list_some(parts.index[parts < 2]), group_by=group_by
+        )
     else:
         return
     split.save_checks(ws, findings)

@@ -67,14 +67,13 @@ def _list_classes(folder):
 
 def _find_beside(trail):
     """Return the validation part beside the folders that are called train, None where there is none."""
-    named = []
+    beside = []
     for train in trail:
         if find_part(train.name) == "train":
-            beside = list_folders(train.parent)
-            named += [path for path in beside if find_part(path.name) == "validation"]
-    if not named:
+            beside += list_folders(train.parent)
+    if "validation" not in [find_part(path.name) for path in beside]:
         return None
-    return _list_steps(_find_part(named, "validation"), "validation")[-1]
+    return _list_steps(_find_part(beside, "validation"), "validation")[-1]
 
 
 def _trace(ws, key):
@@ -113,7 +112,7 @@ def _find_step(folder, key):
 
 
 def _find_part(folders, key):
-    """Return the one of some parts of a data set that a key asks for; none or several are an error."""
+    """Return the one part of a data set among folders that a key asks for; none or several are an error."""
     named = [path for path in folders if find_part(path.name) == key]
     if len(named) == 1:
         return named[0]

@@ -234,9 +234,8 @@ def read_split(ws: Workspace) -> pd.DataFrame:
 
 
 def find_set(ws: Workspace) -> str:
-    """Return the identity of the current set, "" before 01 has run."""
-    is_split = (ws.results / "split.csv").exists()
-    return identify_set(read_split(ws)) if is_split else ""
+    """Return the identity of the current set; errors are those of `read_split`."""
+    return identify_set(read_split(ws))
 
 
 def identify_set(rows: pd.DataFrame) -> str:
