@@ -256,7 +256,7 @@ WRONG = {
     "--only backbonse": 'backbonse.*"05_backbones"',
     "--only 50": "--only 50: no such notebook",
     "--only 1,5,8": "--only 1,5,8: .*no blanks",
-    "-p BACKBONE ResNet5": '"ResNet50"',
+    "-p BACKBONES ResNet50 -p BACKBONE ResNet5": '"ResNet50"',
     "--only 1 5 -p BACKBONES ResNet50,no/net.keras": "no/net.keras does not exist",
     "-p SEED [1": r"SEED is '\[1': write a whole number",
     "--paths nowhere.json": "nowhere.json",

@@ -46,7 +46,7 @@ def list_specs(text: str | list[str]) -> list[str]:
 
 
 def look_up(parameters: dict) -> None:
-    """Look up what BACKBONES or BACKBONE name, without loading it: files and models of keras.applications.
+    """Look up what BACKBONE and BACKBONES name, without loading it: files and models of keras.applications.
 
     Raises:
         ValueError, FileNotFoundError: there is none of a name.
@@ -54,9 +54,9 @@ def look_up(parameters: dict) -> None:
     package = importlib.util.find_spec("keras").submodule_search_locations[0]
     listed = Path(package, "applications/__init__.py").read_text(encoding="utf-8")
     known = re.findall(r" as ([A-Z]\w+)", listed)
-    for spec in list_specs(
-        parameters.get("BACKBONES") or parameters.get("BACKBONE", "")
-    ):
+    specs = list_specs(parameters.get("BACKBONE", ""))
+    specs += list_specs(parameters.get("BACKBONES", ""))
+    for spec in specs:
         name, _ = split_spec(spec)
         if name.endswith(".keras"):
             check_exists(Path(name), "Name a file of a network.")
