@@ -167,7 +167,7 @@ def test_a_folder_that_is_called_like_drive_is_used_where_it_is(
 
 
 @pytest.mark.parametrize("place", ["here", "on Drive"])
-def test_flowers_are_downloaded_and_have_results_of_their_own(
+def test_flowers_are_downloaded_and_they_and_the_demo_have_results_of_their_own(
     site, drive, tmp_path, draw_classes, monkeypatch, place
 ):
     folder, address = site
@@ -178,24 +178,13 @@ def test_flowers_are_downloaded_and_have_results_of_their_own(
 
     _, ws = fill_in("flowers", place)
     _, own = fill_in(tmp_path / "flower_photos", place)
+    _, demo = fill_in("demo", place)
 
     assert ws.train == start.NAMED["flowers"]
     assert "flowers" in str(ws.results.relative_to(tmp_path))
     assert sources.open_folder(ws, "train").name == "flower_photos"
-    assert own.results not in (ws.results, *ws.results.parents)
-
-
-def test_the_demo_on_drive_does_not_stand_in_the_way_of_ones_own(
-    drive, tmp_path, draw_classes
-):
-    draw_classes(tmp_path / "pictures", 5)
-    _, demo = fill_in(results="on Drive")
-    demo.claim()
-
-    _, own = fill_in(tmp_path / "pictures", "Google Drive")
-
-    assert workspace.open() == demo
-    assert own.results == drive / "image_classifiers"
+    for other in (ws.results, demo.results):
+        assert own.results not in (other, *other.parents)
 
 
 def test_form_that_is_ready_says_where_its_results_go(tmp_path, capsys):
