@@ -31,7 +31,7 @@ from lib.data.labels import list_files, list_groups
 from lib.data.listing import escape
 from lib.data.series import name_bursts
 from lib.data.split import identify_set, read_split
-from lib.evaluation import conformal, group_answers, strangers
+from lib.evaluation import conformal, pooling, strangers
 from lib.evaluation.wording import format_right, format_things
 from lib.models.record import read_record
 from lib.models.temperature import apply_temperature
@@ -288,7 +288,7 @@ def _tabulate(options, record, block, answers):
     )
     columns = columns.join(block.filter(["taken"]))
     if options.group_by:
-        pooled = group_answers.group_columns(
+        pooled = pooling.group_columns(
             scaled, record.class_names, block.group, usable=answers.problems == ""
         )
         columns = columns.assign(**pooled)

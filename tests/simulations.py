@@ -13,12 +13,15 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 from conftest import load_functions
-from scipy.special import softmax
+from scipy.special import expit, softmax
 from scipy.stats import norm, t
 from sklearn.metrics import average_precision_score
 
 from lib.evaluation import (
+    calibration,
+    comparisons,
     conformal,
     intervals,
     label_tests,
@@ -42,11 +45,12 @@ SETS = {
         int
     ),
 }
-SIZES = (40, 80, 240, 800, 2002)
+SIZES = (20, 40, 80, 240, 800, 2002)
 # How far the true class stands out, and how much too sure the model is of it.
+CLASSES = list("abcdefghij")
 MODELS = {"weak": (1.5, 1.0), "overconfident": (3.0, 2.5)}
 # Bursts, pictures of each, and single pictures beside them.
-UNEQUAL = [(10, 20, 40), (3, 60, 60), (20, 10, 100)]
+UNEQUAL = [(10, 20, 40), (3, 60, 60), (20, 10, 100), (1, 120, 120)]
 SHARES = (0.6, 0.8, 0.9, 0.97)
 
 
@@ -66,9 +70,9 @@ def draw_groups(bursts, size, single):
     return np.r_[np.repeat(np.arange(bursts), size), bursts + np.arange(single)]
 
 
-def holds(share, n, truth):
+def holds(correct, groups, truth):
     """Tell whether the interval of a share holds the truth."""
-    low, high = intervals.wilson_interval(share, n)
+    low, high = intervals.share_interval(correct, groups)
     return low - 1e-9 <= truth <= high + 1e-9
 
 
@@ -77,16 +81,16 @@ def cover_scores(kind, n, model, reports, many=400_000):
     rng = np.random.default_rng(n)
     support = SETS[kind](n)
 
-    def score(y_true, y_prob):
-        correct = y_prob.argmax(axis=1) == y_true
-        return np.array([correct.mean(), correct[y_true == 0].mean()])
-
-    truth = score(*draw_answers(rng, support * (many // n), model))
+    y_true, y_prob = draw_answers(rng, support * (many // n), model)
+    correct = y_prob.argmax(axis=1) == y_true
+    truth = [correct.mean(), correct[y_true == 0].mean()]
     held = np.zeros(2)
     for _ in range(reports):
-        top1, recall = score(*draw_answers(rng, support, model))
-        held[0] += holds(top1, support.sum(), truth[0])
-        held[1] += holds(recall, support[0], truth[1])
+        y_true, y_prob = draw_answers(rng, support, model)
+        correct = y_prob.argmax(axis=1) == y_true
+        of_first = correct[y_true == 0]
+        held[0] += holds(correct, np.arange(len(correct)), truth[0])
+        held[1] += holds(of_first, np.arange(len(of_first)), truth[1])
     return held / reports
 
 
@@ -97,11 +101,7 @@ def cover_unequal(bursts, size, single, reports):
     held = []
     for share in SHARES:
         drawn = (rng.random((reports, bursts + single)) < share)[:, groups]
-        found = []
-        for correct in drawn:
-            n = intervals.effective_sample_size(groups, correct)
-            found.append(holds(correct.mean(), n, share))
-        held.append(np.mean(found))
+        held.append(np.mean([holds(correct, groups, share) for correct in drawn]))
     return held
 
 
@@ -114,21 +114,20 @@ def cover_hard_bursts(reports, bursts=4, size=10, single=200):
     held = 0
     for _ in range(reports):
         correct = (rng.random(len(shares)) < shares)[groups]
-        n = intervals.effective_sample_size(groups, correct)
-        held += holds(correct.mean(), n, truth)
+        held += holds(correct, groups, truth)
     return held / reports
 
 
 def judge_best(k, n, chance, reports, burst=1):
-    """Return of the best of k models, all as good as the baseline, how often its interval holds the
-    truth, and how often it is said to beat the baseline."""
+    """Return how often the interval of the best of k equal models holds the truth."""
     rng = np.random.default_rng(k)
-    found = np.zeros(2)
+    groups = np.arange(n) // burst
+    held = 0
     for _ in range(reports):
-        top1 = (rng.random((k, n // burst)) < chance).mean(axis=1).max()
-        beats = label_tests.beats_baseline(top1, n / burst, chance, k)
-        found += [holds(top1, n / burst, chance), beats]
-    return found / reports
+        correct = rng.random((k, n // burst)) < chance
+        best = correct[correct.mean(axis=1).argmax()]
+        held += holds(best[groups], groups, chance)
+    return held / reports
 
 
 def flatter(k, reports, n=240, chance=0.7):
@@ -184,6 +183,55 @@ def call_useful(support, models, knows, reports):
     return claims / reports
 
 
+# Films of one class beside single pictures of all three.
+FILMS = (10, 30, 150)
+
+
+def call_constant_useful(answers, reports):
+    """Return how often a model that doesn't know the labels of `FILMS` is said to know them.
+
+    Args:
+        answers: "one", always the same; else drawn by "film" or by "picture".
+    """
+    rng = np.random.default_rng(0)
+    groups = draw_groups(*FILMS)
+    claims = 0
+    for _ in range(reports):
+        drawn = rng.integers(0, 3, groups.max() + 1)
+        drawn[: FILMS[0]] = 0
+        y_true = drawn[groups]
+        y_pred = rng.choice(y_true, (1, len(groups)))
+        if answers == "one":
+            y_pred[:] = 0
+        if answers == "film":
+            y_pred = rng.choice(y_true, (1, groups.max() + 1))[:, groups]
+        (p_value,) = label_tests.measure_association(y_true, y_pred, groups)
+        claims += p_value < 0.05
+    return claims / reports
+
+
+def beat_files(models, n, gain, reports):
+    """Return how often any of some models is recommended, where size, light and sharpness tell 0.4.
+
+    They are right in 0.4 + `gain` of the cases, and their mistakes are independent.
+    """
+    rng = np.random.default_rng(n)
+    y_true = np.arange(n) % 10
+    files = [f"{k}.png" for k in range(n)]
+    records = {}
+    for k in range(models):
+        records[str(k)] = Record(str(k), CLASSES, 8, configuration=str(k), seed=0)
+    claims = 0
+    for _ in range(reports):
+        is_right = rng.random((models, n)) < 0.4 + gain
+        wrong = (y_true + rng.integers(1, 10, (models, n))) % 10
+        y_prob = np.eye(10)[np.where(is_right, y_true, wrong)]
+        answers = Predictions(CLASSES, files, y_true, np.arange(n), records, y_prob)
+        told = pd.Series(rng.random(n) < 0.4, files)
+        claims += find_answer(answers, told).is_useful
+    return claims / reports
+
+
 def has_established(pairs):
     """Tell whether any pair is told apart."""
     return any(pair.established for pair in pairs)
@@ -205,7 +253,7 @@ def claim_pairs(n, models, reports, groups=None, share=0.6):
         correct = {}
         for k, ease in enumerate(drawn):
             correct[k] = {0: ease[groups] < share}
-        pairs = intervals.compare_configurations(correct, groups)
+        pairs = comparisons.compare_configurations(correct, groups)
         claims += has_established(pairs)
     return claims / reports
 
@@ -243,35 +291,33 @@ def claim_contest(reports, burst=1, networks=4, n=300, folds=5):
         for name in means.keys() - {best}:
             d = accuracies[name] - accuracies[best]
             p_values.append(compare_folds(d, means[name] - means[best]))
-        claims += (intervals.correct_tests(p_values).p_holm < 0.05).any()
+        claims += (comparisons.correct_tests(p_values).p_holm < 0.05).any()
     return claims / reports
 
 
 def cover_ways(n, runs, spread, reports):
-    """Return how often the intervals of a way's mean, and of a difference of two, hold the truth.
+    """Return how often the intervals of some trainings, and of a difference of two ways, hold the truth.
 
     Args:
         spread: standard deviation of what a run adds to the log odds of every picture.
     """
     rng = np.random.default_rng(n + runs)
     held = np.zeros(2)
-    nodes = np.linspace(-6, 6, 2001)
+    nodes = np.linspace(-6, 6, 301)
     weights = norm.pdf(nodes) / norm.pdf(nodes).sum()
-    scale = np.sqrt(1.5**2 + 1 + spread**2)
-    truth = weights @ (1 / (1 + np.exp(-0.5 - scale * nodes)))
+    hardness = np.sqrt(1.5**2 + 1) * nodes[:, np.newaxis]
     for _ in range(reports):
         hard = rng.normal(0, 1.5, (n, 1))
         ways = {}
         for way in "ab":
-            odds = 0.5 + hard + rng.normal(0, 1, (n, 1)) + rng.normal(0, spread, runs)
-            flags = rng.random((n, runs)) < 1 / (1 + np.exp(-odds))
+            luck = 0.5 + rng.normal(0, spread, runs)
+            odds = luck + hard + rng.normal(0, 1, (n, 1))
+            flags = rng.random((n, runs)) < expit(odds)
             ways[way] = dict(enumerate(flags.T))
-        low, high = intervals.mean_interval(
-            [run.mean() for run in ways["a"].values()], n
-        )
-        (gap,) = intervals.compare_configurations(ways, np.arange(n))
-        truth_lies_within = gap.low <= 0 <= gap.high
-        held += [low <= truth <= high, truth_lies_within]
+        truth = weights @ expit(luck + hardness).mean(axis=1)
+        (gap,) = comparisons.compare_configurations(ways, np.arange(n))
+        held[0] += holds(flags.mean(axis=1), np.arange(n), truth)
+        held[1] += gap.low <= 0 <= gap.high
     return held / reports
 
 
@@ -288,7 +334,7 @@ def claim_seeds(n, runs, spreads, reports):
         for name, spread in enumerate(spreads):
             shares = 0.8 + rng.normal(0, spread, (runs, 1))
             correct[name] = dict(enumerate(rng.random((runs, n)) < shares))
-        pairs = intervals.compare_configurations(correct, np.arange(n))
+        pairs = comparisons.compare_configurations(correct, np.arange(n))
         claims += has_established(pairs)
     return claims / reports
 
@@ -304,7 +350,7 @@ def claim_bursts(reports, shape=(20, 10, 400), in_bursts=0.4, in_singles=0.05):
         disagrees = rng.random(count) < is_apart_often
         winner = rng.choice([-1.0, 1.0], count)
         gaps = np.where(disagrees, winner, 0)[groups]
-        _, _, p_value = intervals.compare_runs([gaps], groups)
+        _, _, p_value = comparisons.compare_runs([gaps], groups)
         claims += p_value < 0.05
     return claims / reports
 
@@ -333,7 +379,7 @@ def judge_flips(shape, win, lose, reports):
         groups = np.repeat(np.arange(len(sizes)), sizes)
         is_alike = rng.random(len(groups)) < np.sqrt(0.3)
         gaps = np.where(is_alike, draw(len(sizes))[groups], draw(len(groups)))
-        low, high, p_value = intervals.compare_runs([gaps], groups)
+        low, high, p_value = comparisons.compare_runs([gaps], groups)
         found += [p_value < 0.05, low <= win - lose <= high]
     return found / reports
 
@@ -355,7 +401,7 @@ def claim_grouped_runs(shape, gain, reports):
                 rng.random((5, len(ease))) < 0.3, rng.random((5, len(ease))), ease
             )
             runs.append(dict(enumerate(own < skill + rng.normal(0, 0.005, (5, 1)))))
-        pairs = intervals.compare_configurations(dict(enumerate(runs)), groups)
+        pairs = comparisons.compare_configurations(dict(enumerate(runs)), groups)
         claims += has_established(pairs)
     return claims / reports
 
@@ -369,7 +415,7 @@ def claim_weakest(sizes, share, reports, burst=1):
     for _ in range(reports):
         correct = rng.random(len(y_true)) < share
         shown = np.repeat(y_true, burst), np.repeat(correct, burst)
-        weaker = label_tests.find_weaker(*shown, np.repeat(groups, burst))
+        weaker = label_tests.find_weak_classes(*shown, np.repeat(groups, burst))
         claims += len(weaker) > 0
     return claims / reports
 
@@ -386,7 +432,7 @@ def name_weakest(weak, reports, sizes=(24,) * 10, burst=1):
     for _ in range(reports):
         shares = np.where(y_true == 0, weak, 0.9)
         correct = rng.random(groups.max() + 1)[groups] < shares
-        weaker = label_tests.find_weaker(y_true, correct, groups)
+        weaker = label_tests.find_weak_classes(y_true, correct, groups)
         found += [0 in weaker, (weaker > 0).any()]
     return found / reports
 
@@ -399,24 +445,45 @@ def claim_weakest_in_groups(sizes, share, reports, classes=10):
     claims = 0
     for _ in range(reports):
         correct = rng.random(groups.max() + 1) < share
-        claims += len(label_tests.find_weaker(y_true, correct[groups], groups)) > 0
+        claims += (
+            len(label_tests.find_weak_classes(y_true, correct[groups], groups)) > 0
+        )
+    return claims / reports
+
+
+def claim_weak_in_bursts(share, reports):
+    """Return how often classes that are as hard are said to differ; one has two bursts of 30."""
+    rng = np.random.default_rng(0)
+    y_true = np.repeat(np.arange(10), [70] + [24] * 9)
+    groups = draw_groups(2, 30, 10 + 9 * 24)
+    claims = 0
+    for _ in range(reports):
+        correct = (rng.random(groups.max() + 1) < share)[groups]
+        claims += len(label_tests.find_weak_classes(y_true, correct, groups)) > 0
     return claims / reports
 
 
 def fit_temperatures(temperature, n, reports, burst=1):
     """Return how often a temperature is fitted to a model that needs this one; pictures lie in bursts."""
-    rng = np.random.default_rng(n)
     groups = np.arange(n) // burst
+    return fit_in_groups(temperature, groups, np.full(groups.max() + 1, 0.5), reports)
+
+
+def fit_in_groups(temperature, groups, concentration, reports):
+    """Return how often a temperature is fitted; the higher the concentration, the harder is a group."""
+    rng = np.random.default_rng(len(groups))
     fitted = 0
     for _ in range(reports):
-        true_prob = rng.dirichlet(np.full(4, 0.5), groups.max() + 1)
+        drawn = rng.gamma(concentration[:, np.newaxis], size=(len(concentration), 4))
+        true_prob = np.maximum(drawn, 1e-9)
+        true_prob /= true_prob.sum(axis=1, keepdims=True)
         limits = rng.random((len(true_prob), 1))
         y_true = (true_prob.cumsum(axis=1) < limits).sum(axis=1).clip(0, 3)
         y_prob = true_prob**temperature
         y_prob /= y_prob.sum(axis=1, keepdims=True)
-        first, _ = metrics.split_halves(y_true[groups], groups)
+        first, _ = calibration.split_halves(y_true[groups], groups)
         of_half = y_true[groups][first], y_prob[groups][first], groups[first]
-        fitted += metrics.establish_temperature(*of_half) != 1
+        fitted += calibration.establish_temperature(*of_half) != 1
     return fitted / reports
 
 
@@ -432,7 +499,7 @@ def claim_rise(rise, reports, n=240):
         half = rng.random((3, n)) < easy
         whole = rng.random((3, n)) < np.clip(easy + rise, 0, 1)
         differences = half.mean(axis=0) - whole.mean(axis=0)
-        _, high, p_value = intervals.compare_runs([differences], np.arange(n))
+        _, high, p_value = comparisons.compare_runs([differences], np.arange(n))
         claims += p_value < 0.05 and high < 0
     return claims / reports
 
@@ -445,27 +512,58 @@ def claim_linear(n, runs, spread, reports):
         shares = 0.7 + rng.normal(0, spread, (runs, 1))
         correct = {"linear": {None: rng.random(n) < 0.7}}
         correct["net"] = dict(enumerate(rng.random((runs, n)) < shares))
-        pairs = intervals.compare_configurations(correct, np.arange(n))
+        pairs = comparisons.compare_configurations(correct, np.arange(n))
         claims += has_established(pairs)
     return claims / reports
 
 
 # Of which only what a simulation asks for is replaced.
-SCORE = metrics.evaluate(
-    np.arange(4), np.eye(4), Record("a", list("stuv"), 8), np.arange(4)
-)
+RECORD = Record("a", list("stuv"), 8)
+FOUR = (np.arange(4), np.eye(4), np.arange(4), RECORD)
+SCORE = metrics.evaluate(*FOUR, calibration.calibrate(*FOUR))
 
 
-def find_answer(answers):
+def find_answer(answers, without_looking=None):
     """Find what the box says, without the scores of each model, which are slow and no claims."""
-    answers.scores = {label: replace(SCORE, label=label) for label in answers.labels}
-    return verdict.find_answer(answers)
+    n = dict.fromkeys(answers.class_names, 1)
+    baseline = np.bincount(answers.y_true).max() / len(answers.y_true)
+    answers.scores = {}
+    for label in answers.labels:
+        facts = {"label": label, "support": n, "per_class": n, "baseline": baseline}
+        answers.scores[label] = replace(SCORE, **facts)
+    return verdict.find_answer(answers, without_looking)
 
 
-def believe(confidence, is_right, compared=1):
-    """Return a score of which `calibration` is that of these answers, among so many models."""
-    judged = metrics.judge_confidence(confidence, is_right, np.arange(len(is_right)))
-    return replace(SCORE, **judged, compared=compared)
+def believe(confidence, is_right, compared=1, groups=None):
+    """Return the calibration of these answers, among so many models."""
+    if groups is None:
+        groups = np.arange(len(is_right))
+    return replace(
+        SCORE.calibration,
+        n=len(is_right),
+        top1=np.mean(is_right),
+        confidence=np.mean(confidence),
+        z=calibration.judge_confidence(confidence, is_right, groups),
+        compared=compared,
+    )
+
+
+def judge_in_bursts(shape, in_bursts, in_singles, off, reports):
+    """Return how often a model is called too sure or too modest, whose probabilities are too high by `off`.
+
+    Args:
+        shape: bursts, pictures of each, and single pictures; a burst is right or wrong at once.
+        in_bursts, in_singles: the probabilities of their answers.
+    """
+    rng = np.random.default_rng(0)
+    groups = draw_groups(*shape)
+    said = np.where(np.arange(groups.max() + 1) < shape[0], in_bursts, in_singles)
+    found = 0
+    for _ in range(reports):
+        is_right = rng.random(len(said)) < said - off
+        judged = believe(said[groups], is_right[groups], groups=groups)
+        found += judged.word.startswith("too")
+    return found / reports
 
 
 def judge_calibration(n, off, reports, models=1):
@@ -477,7 +575,7 @@ def judge_calibration(n, off, reports, models=1):
         is_right = rng.random((models, n)) < confidence - off
         words = []
         for of_model, right in zip(confidence, is_right):
-            words.append(believe(of_model, right, models).calibration)
+            words.append(believe(of_model, right, models).word)
         found += any(word.startswith("too") for word in words)
     return found / reports
 
@@ -521,7 +619,7 @@ def name_lowest(hard, reports, n=240, classes=6):
     rng = np.random.default_rng(n)
     every = np.arange(n)
     y_true = every % classes
-    first, second = metrics.split_halves(y_true, every)
+    first, second = calibration.split_halves(y_true, every)
     found = np.zeros(2)
     for _ in range(reports):
         logits = rng.normal(0, 1, (n, classes))
@@ -531,7 +629,9 @@ def name_lowest(hard, reports, n=240, classes=6):
         limit = conformal.find_limit(of_truth[second], every[second], 0.05)
         sets = conformal.build_prediction_sets(y_prob, limit)
         covered = sets[every, y_true]
-        weaker = label_tests.find_weaker(y_true[first], covered[first], every[first])
+        weaker = label_tests.find_weak_classes(
+            y_true[first], covered[first], every[first]
+        )
         found += [0 in weaker[:1], (weaker[:1] > 0).any()]
     return found / reports
 
@@ -612,31 +712,22 @@ def contradict(answers):
     """Tell whether box, table and interval of any pair of a report say different things."""
     answer = find_answer(answers)
     best = answer.name
-    pairs = answers.pairs
-    said = {}
-    for pair in pairs:
-        said[pair.model, pair.other] = pair
-    others = set()
-    for kind in verdict.KINDS:
-        others.update(getattr(answer, kind))
-        for other in getattr(answer, kind):
-            ahead = said.get((best, other))
-            behind = said.get((other, best))
-            pair = ahead or behind
-            if pair is None:
-                if kind != "apart":
-                    return True
-                continue
-            if pair.established != (kind in ("better", "worse")):
+    pairs = {(pair.model, pair.other): pair for pair in answers.pairs}
+    for other, word in answer.others.items():
+        ahead = pairs.get((best, other))
+        behind = pairs.get((other, best))
+        pair = ahead or behind
+        if pair is None:
+            if word != "unsure":
                 return True
-            is_missing = wording.format_p(pair.p_holm) == "–"
-            if (kind == "few") != is_missing and kind != "same":
-                return True
-            if (kind == "better" and not ahead) or (kind == "worse" and not behind):
-                return True
-    if others != set(answers.configurations.index) - {best}:
+            continue
+        if pair.established != (word in ("better", "worse")):
+            return True
+        if (word == "worse" and not ahead) or (word == "better" and not behind):
+            return True
+    if set(answer.others) != set(answers.configurations.index) - {best}:
         return True
-    for pair in pairs:
+    for pair in pairs.values():
         if np.isnan(pair.p_holm):
             continue
         p = float(wording.format_p(pair.p_holm).lstrip("< "))
@@ -677,9 +768,9 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
         answer = find_answer(answers)
         is_off = {}
         for name, confidence, right in zip(names, answers.confidence, answers.correct):
-            score = believe(confidence.astype(float), right, len(names))
-            is_off[name] = score.calibration.startswith("too")
-        box = [answer.better, answer.weakest, is_off[answer.name]]
+            judged = believe(confidence.astype(float), right, len(names))
+            is_off[name] = judged.word.startswith("too")
+        box = [answer.list_others("worse"), answer.weakest, is_off[answer.name]]
         page = [*box, *is_off.values(), has_established(answers.pairs)]
         claims += [any(box), any(page)]
     return claims / reports
@@ -692,12 +783,13 @@ def contradict_often(seed, reports):
 
 
 RUNS = list(itertools.product((240, 2002), (2, 3, 5), (0, 0.1, 0.5)))
-BURSTS = [np.arange(120) // 4, draw_groups(10, 20, 40)]
-# Models, pictures, accuracy of models and baseline, pictures of a group.
-BEST = [(1, 240, 0.5, 1), (4, 240, 0.5, 1), (8, 240, 0.5, 1)]
-BEST += [(8, 240, 0.5, 4), (15, 300, 1 / 300, 1)]
+BURSTS = [np.arange(120) // 4, draw_groups(10, 20, 40), draw_groups(1, 120, 120)]
+# Models, pictures, accuracy, pictures of a group.
+BEST = [(1, 240, 0.5, 1), (4, 240, 0.5, 1), (8, 240, 0.5, 1), (8, 240, 0.5, 4)]
+# Models, pictures, and by how much they are better than the files' facts.
+FACTS = [(1, 77, 0), (1, 240, 0), (4, 240, 0), (15, 240, 0), (1, 240, 0.15)]
 # Pictures of each class, models, and share of the labels that is known.
-USEFUL = [((20, 20), 1, 0), ((99, 1), 1, 0), ((24,) * 10, 8, 0)]
+USEFUL = [((10, 10), 1, 0), ((20, 20), 1, 0), ((99, 1), 1, 0), ((24,) * 10, 8, 0)]
 USEFUL += [((99, 1), 1, 1), ((190, 50), 1, 0.2)]
 HARD_BURSTS = np.repeat(np.arange(120), np.where(np.arange(120) % 6, 1, 12))
 # Groups, models, how far the true class stands out in bursts, and their description.
@@ -707,14 +799,29 @@ ANSWERED = [
     (HARD_BURSTS, 1, 1.2, "hard bursts of 12"),
 ]
 # Temperatures that models need, pictures, and pictures of a group.
-TEMPERATURES = [(1.0, 40, 1), (1.0, 240, 1), (1.0, 2002, 1), (1.0, 240, 4)]
+TEMPERATURES = [
+    (1.0, 20, 1),
+    (1.0, 40, 1),
+    (1.0, 240, 1),
+    (1.0, 2002, 1),
+    (1.0, 240, 4),
+]
 TEMPERATURES += [(1.3, 240, 1), (2.0, 1000, 8)]
 # Shares of the pictures that one model alone has right, and the other.
 WON = ((0.14, 0.06), (0.1, 0.1), (0.03, 0), (0.3, 0.02))
 # Pictures of each class, and of a group.
-EQUAL = [(np.full(10, 8), 1), (np.full(10, 8), 3), (SETS["long tail"](240), 1)]
+EQUAL = [
+    (np.full(2, 10), 1),
+    (np.full(10, 8), 1),
+    (np.full(10, 8), 3),
+    (SETS["long tail"](240), 1),
+]
+# Bursts, pictures of each, single pictures; the probabilities of both; and how much these are too high.
+SURE_BURSTS = [((4, 10, 200), 0.5, 0.97, 0), ((2, 30, 200), 0.5, 0.97, 0)]
+SURE_BURSTS += [((4, 10, 200), 0.97, 0.7, 0), ((40, 5, 0), 0.8, 0.8, 0.1)]
+SURE_BURSTS += [((4, 10, 200), 0.5, 0.9, 0.1)]
 # Pictures, models.
-SURE = ((40, 1), (100, 1), (240, 1), (240, 15), (2002, 15))
+SURE = ((20, 1), (40, 1), (100, 1), (240, 1), (240, 15), (2002, 15))
 
 
 def list_jobs(reports):
@@ -751,8 +858,8 @@ def list_shares(reports):
 
 def list_best(reports):
     for k, n, chance, burst in BEST:
-        where = f"{k} equal models, n = {n} in groups of {burst}, baseline {chance:.3f}"
-        what = "coverage of the best of several; falsely above a share"
+        where = f"{k} equal models of {chance}, n = {n} in groups of {burst}"
+        what = "coverage of the best of several"
         yield what, where, judge_best, (k, n, chance, 5 * reports, burst)
     for k in (4, 8, 15):
         what = "the best of several is flattered by"
@@ -761,6 +868,14 @@ def list_best(reports):
         where = f"{models} models, classes of {support}, {knows} known"
         what = "any is said to know the labels"
         yield what, where, call_useful, (support, models, knows, reports)
+    for answers in ("one", "film", "picture"):
+        what = "a model that doesn't is said to know the labels of films"
+        where = f"{FILMS}, answers drawn by {answers}"
+        yield what, where, call_constant_useful, (answers, reports)
+    for models, n, gain in FACTS:
+        what = "any is said to beat the files' facts"
+        where = f"{models} models, n = {n}, better by {gain}"
+        yield what, where, beat_files, (models, n, gain, reports)
     what = "a training that was compared with none is chosen"
     yield what, "beside two ways, as good, of five", choose_uncompared, (reports,)
 
@@ -773,9 +888,14 @@ def list_pairs(reports):
     for groups in BURSTS:
         where = f"3 models, {len(groups)} pictures in {groups.max() + 1} groups"
         yield what, where, claim_pairs, (0, 3, reports, groups)
-    where = "20 bursts of 10 (0.4 disagree) + 400 single (0.05)"
-    yield what, where, claim_bursts, (reports,)
-    for burst, networks in ((1, 4), (30, 4), (180, 2)):
+    for shape, where in (
+        ((20, 10, 400), "20 bursts of 10"),
+        ((1, 120, 120), "one of 120"),
+    ):
+        where = f"{where} (0.4 disagree) + {shape[2]} single (0.05)"
+        yield what, where, claim_bursts, (reports, shape)
+    contests = ((1, 2), (1, 4), (1, 8), (1, 15), (30, 4), (180, 2))
+    for burst, networks in contests:
         where = f"{networks} networks, 2 times 5 folds, 300 pictures, burst of {burst}"
         what = "any false claim of a contest"
         yield what, where, claim_contest, (reports, burst, networks)
@@ -816,6 +936,11 @@ def list_classes(reports):
     for sizes, share in itertools.product(unequal, (0.7, 0.9)):
         where = f"10 classes, each of groups of {sizes}, recall {share}"
         yield what, where, claim_weakest_in_groups, (sizes, share, reports)
+    for share in (0.5, 0.7, 0.9, 0.97):
+        where = (
+            f"one of two bursts of 30 and 10 single, nine of 24 single, recall {share}"
+        )
+        yield what, where, claim_weak_in_bursts, (share, reports)
     what = "a weak class is named; another is"
     for burst in (1, 3):
         where = f"10 classes of 24 in groups of {burst}, recall 0.5 and nine times 0.9"
@@ -830,6 +955,15 @@ def list_probabilities(reports):
         what = f"a temperature is fitted where {needed} is needed"
         where = f"n = {n:,} in groups of {burst}"
         yield what, where, fit_temperatures, (needed, n, reports, burst)
+    groups = draw_groups(4, 10, 200)
+    concentration = np.where(np.arange(groups.max() + 1) < 4, 5.0, 0.1)
+    what = "a temperature is fitted where 1.0 is needed"
+    where = "4 hard bursts of 10 and 200 single, easy ones"
+    yield what, where, fit_in_groups, (1.0, groups, concentration, reports)
+    for shape, in_bursts, in_singles, off in SURE_BURSTS:
+        what = "called too sure or too modest, in bursts"
+        where = f"{shape}, {in_bursts} and {in_singles}, too sure by {off}"
+        yield what, where, judge_in_bursts, (shape, in_bursts, in_singles, off, reports)
     for (n, models), off in itertools.product(SURE, (0, 0.1)):
         what = "any called too sure or too modest"
         where = f"{models} models, n = {n:,}, too sure by {off}"

@@ -11,9 +11,9 @@ from planted import answer_held_out, draw_features, measure_ranking, plant_label
 from scipy import stats
 from sklearn import metrics
 
-from lib.evaluation import conformal, figures, intervals, neighbours
-from lib.evaluation.label_tests import find_weaker
-from lib.evaluation.metrics import split_halves
+from lib.evaluation import comparisons, conformal, figures, intervals, neighbours
+from lib.evaluation.calibration import split_halves
+from lib.evaluation.label_tests import find_weak_classes
 from lib.models.record import AnswerSets
 
 BY_HAND = load_functions(
@@ -46,7 +46,7 @@ def test_test_of_08_is_that_of_the_report():
     *_, low, high, p = BY_HAND.compare_two("cnn", "net")
 
     differences = correct[0].astype(int) - correct[1]
-    expected = intervals.compare_runs([differences], np.arange(60))
+    expected = comparisons.compare_runs([differences], np.arange(60))
     assert [low, high, p] == pytest.approx(list(expected))
 
 
@@ -57,11 +57,12 @@ def test_correction_of_08_is_that_of_the_report():
 
     pairs = run_cells("08_evaluation", ["evaluation-20"], names)["pairs"]
 
-    corrected = intervals.correct_tests([0.01, 0.03, 0.4]).p_holm
+    corrected = comparisons.correct_tests([0.01, 0.03, 0.4]).p_holm
     assert pairs["corrected p"].tolist() == pytest.approx(list(corrected))
 
 
 def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
+    score = SimpleNamespace(calibration=SimpleNamespace(temperature=1.0))
     names = {
         "np": np,
         "pd": pd,
@@ -69,8 +70,7 @@ def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
         "intervals": intervals,
         "apply_temperature": lambda y_prob, temperature: y_prob,
         "compute_wilson": BY_HAND.compute_wilson,
-        "answer": SimpleNamespace(label="cnn"),
-        "scores": {"cnn": SimpleNamespace(temperature=1.0)},
+        "answer": SimpleNamespace(label="cnn", score=score),
         "groups": np.arange(4),
         "ws": None,
         "show": lambda *_: None,
@@ -192,8 +192,8 @@ def calibrate_sets(y_true, y_prob, groups, coverage):
         "np": np,
         "pd": pd,
         "conformal": conformal,
-        "intervals": intervals,
-        "find_weaker": find_weaker,
+        "share_interval": intervals.share_interval,
+        "find_weak_classes": find_weak_classes,
         "AnswerSets": AnswerSets,
         "apply_temperature": lambda y_prob, temperature: y_prob,
         "update_record": lambda *_, **__: None,

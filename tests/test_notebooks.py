@@ -20,14 +20,14 @@ ROOT = workspace.REPOSITORY
 LIB = ROOT / "lib"
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """base.storage base.machine base.work base.parameters base.escapes base.paths_file base.workspace
+ROOMS = """base.storage base.machine base.work base.parameters base.escapes base.records base.paths_file base.workspace
 data.decoders data.pictures data.quality data.findings data.names data.listing data.archives data.downloads data.split data.series data.label_files data.labels data.sources
 data.store data.pixels data.hashes data.copies data.preparation data.generators data.sorting data.multi_labels
 models.temperature models.record models.linear models.networks models.parts models.keys models.saved models.backbones models.checkpoint
 models.training models.features models.resemblance models.litert
 models.gradcam models.classify
-evaluation.flips evaluation.intervals evaluation.label_tests evaluation.group_answers evaluation.parents evaluation.metrics evaluation.conformal evaluation.strangers
-evaluation.wording evaluation.model_selection evaluation.predictions
+evaluation.intervals evaluation.comparisons evaluation.label_tests evaluation.pooling evaluation.parents evaluation.calibration evaluation.metrics
+evaluation.conformal evaluation.strangers evaluation.wording evaluation.predictions
 evaluation.verdict evaluation.figures evaluation.display evaluation.galleries evaluation.neighbours evaluation.model_page
 evaluation.card evaluation.review evaluation.report
 cluster predict runner chain start""".split()

@@ -167,7 +167,7 @@ def deal_folds(
 
 def save_checks(ws: Workspace, findings: pd.DataFrame) -> None:
     """Write checks.csv; what an earlier split has left goes, since it had other checks."""
-    for name in ("split.csv", "without_looking.csv"):
+    for name in ("split.csv", "without_looking.csv", "without_looking_answers.csv"):
         (ws.results / name).unlink(missing_ok=True)
     ws.save_table(list_checks(findings), "checks.csv")
 

@@ -10,8 +10,7 @@ from lib.data.split import read_split
 from lib.evaluation.conformal import describe_sets
 from lib.evaluation.display import open_template
 from lib.evaluation.metrics import Score
-from lib.evaluation.model_selection import doubt_contest
-from lib.evaluation.verdict import read_without_looking
+from lib.evaluation.verdict import doubt_contest, read_without_looking
 from lib.models.record import Record, read_found
 
 
@@ -34,6 +33,7 @@ def write_card(
         tested: how many test pictures it has right, where 08 asked it about them.
     """
     contest = read_found(ws, record.split_hash).contest
+    without_looking = read_without_looking(ws)
     text = open_template("card.md.jinja").render(
         record=record,
         is_flattered=is_flattered,
@@ -43,7 +43,7 @@ def write_card(
         trained=(read_split(ws).part == "train").sum(),
         sets=describe_sets(record.answer_sets),
         doubt=doubt_contest(contest, record, score),
-        without_looking=read_without_looking(ws),
+        without_looking=None if without_looking is None else without_looking.mean(),
         weights=Path(record.weights).name,
         file=repr(f"{record.name}.keras"),
     )

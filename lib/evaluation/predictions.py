@@ -1,19 +1,20 @@
 """The answers of all models to the same validation pictures, gathered once, and their mistakes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from itertools import compress
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from lib.base.paths_file import read_json
+from lib.base.records import restore
 from lib.base.workspace import Workspace
-from lib.evaluation import intervals, metrics
-from lib.evaluation.intervals import Pair
-from lib.evaluation.metrics import Score
+from lib.evaluation.calibration import calibrate
+from lib.evaluation.comparisons import Pair, compare_configurations
+from lib.evaluation.intervals import share_interval
+from lib.evaluation.metrics import Score, evaluate
 from lib.evaluation.parents import order_classes
 from lib.models.record import Record
 from lib.models.temperature import apply_temperature
@@ -96,12 +97,13 @@ class Predictions:
     def scores(self) -> dict[str, Score]:
         """The score of each model."""
         compared = self.runs.configuration.nunique()
-        return {
-            label: metrics.evaluate(
-                self.y_true, y_prob, self.models[label], self.groups, compared
+        scores = {}
+        for (label, record), y_prob in zip(self.models.items(), self.y_prob):
+            calibration = calibrate(self.y_true, y_prob, self.groups, record, compared)
+            scores[label] = evaluate(
+                self.y_true, y_prob, self.groups, record, calibration
             )
-            for label, y_prob in zip(self.labels, self.y_prob)
-        }
+        return scores
 
     @cached_property
     def runs(self) -> pd.DataFrame:
@@ -122,20 +124,18 @@ class Predictions:
         table = top1.agg(runs="size", mean="mean", lowest="min", highest="max")
         for name, runs in top1:
             correct = self.correct[runs.index].mean(axis=0)
-            n = intervals.effective_sample_size(self.groups, correct)
-            bounds = intervals.mean_interval(runs.to_numpy(), n)
-            table.loc[name, ["low", "high"]] = bounds
+            table.loc[name, ["low", "high"]] = share_interval(correct, self.groups)
         table["n"] = len(self.groups)
         return table.sort_values("mean", ascending=False, kind="stable")
 
     @cached_property
     def pairs(self) -> list[Pair]:
-        """Every pair of configurations: `intervals.compare_configurations`."""
+        """Every pair of configurations: `comparisons.compare_configurations`."""
         correct = {name: {} for name in self.configurations.index}
         for run, is_right in zip(self.runs.itertuples(), self.correct):
             seed = None if pd.isna(run.seed) else run.seed
             correct[run.configuration][seed] = is_right
-        return intervals.compare_configurations(correct, self.groups)
+        return compare_configurations(correct, self.groups)
 
     def list_classes(self) -> pd.DataFrame:
         """List the classes, those that first runs recognise worst on average first.
@@ -166,7 +166,9 @@ class Predictions:
         Probabilities are scaled by the temperature of its score, as they are handed over.
         """
         k = self.labels.index(label)
-        scaled = apply_temperature(self.y_prob[k], self.scores[label].temperature)
+        scaled = apply_temperature(
+            self.y_prob[k], self.scores[label].calibration.temperature
+        )
         rows = []
         for limit in SURE:
             is_sure = scaled.max(axis=1) >= limit
@@ -227,7 +229,7 @@ def save_scores(ws: Workspace, predictions: Predictions) -> None:
     scores = {}
     for index, (label, score) in enumerate(predictions.scores.items()):
         record = predictions.models[label]
-        scores[record.name] = score.to_dict()
+        scores[record.name] = asdict(score)
         table = pd.DataFrame({"file": predictions.files, "label": predictions.truth})
         table["predicted"] = names[predictions.y_pred[index]]
         y_prob = pd.DataFrame(predictions.y_prob[index], columns=names)
@@ -245,16 +247,3 @@ def read_scores(ws: Workspace) -> dict[str, Score]:
     path = ws.existing("metrics.json", made_by="08_evaluation")
     scores = read_json(path)
     return {name: restore(Score, score, path) for name, score in scores.items()}
-
-
-def restore(kind: type, facts: dict, path: Path) -> object:
-    """Make a dataclass of what 08 has written; a ValueError where an earlier version of it has."""
-    try:
-        values = dict(facts)
-        for each in filter(lambda each: is_dataclass(each.type), fields(kind)):
-            values[each.name] = each.type(**facts[each.name])
-        return kind(**values)
-    except (KeyError, TypeError):
-        raise ValueError(
-            f"{path} is of an earlier version of the project: run 08_evaluation again."
-        )

@@ -7,19 +7,20 @@ from pathlib import Path
 import pandas as pd
 
 from lib.base.paths_file import read_json
+from lib.base.records import restore
 from lib.base.workspace import Workspace, read_table
 from lib.data import sources
 from lib.data.series import describe_series
 from lib.data.split import find_set, identify_set, read_split
 from lib.evaluation.display import save_page
-from lib.evaluation.model_selection import Doubt, doubt_contest
-from lib.evaluation.predictions import (
-    Confusion,
-    Predictions,
-    find_confused,
-    restore,
+from lib.evaluation.predictions import Confusion, Predictions, find_confused
+from lib.evaluation.verdict import (
+    Doubt,
+    Verdict,
+    doubt_contest,
+    find_answer,
+    read_without_looking,
 )
-from lib.evaluation.verdict import Verdict, find_answer, read_without_looking
 from lib.models.record import Found, Record, read_found
 
 

@@ -1,69 +1,69 @@
 """What the answer box says, as values; it claims no more than the tests behind it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from lib.base.workspace import Workspace, read_table
-from lib.evaluation import intervals
-from lib.evaluation.intervals import LEVEL, MIN_RUNS
-from lib.evaluation.label_tests import beats_baseline, find_weaker, measure_association
+from lib.evaluation.comparisons import MIN_RUNS, compare_runs
+from lib.evaluation.intervals import LEVEL
+from lib.evaluation.label_tests import find_weak_classes, measure_association
+from lib.evaluation.metrics import Score
 from lib.evaluation.predictions import Predictions
+from lib.models.record import Record
 
 MAX_WEAKEST = 3  # classes that are named
 REPEATED = ("network", "transfer")  # kinds of models that SEEDS trains again
-# Of a score: what the box writes.
-NUMBERS = "n effective_n top1 baseline majority_class temperature calibration".split()
-NUMBERS += ["judged_n", "judged_top1", "judged_confidence"]
-KINDS = ["better", "worse", "same", "unsure", "few", "apart"]
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A network that was surely better in the contest of 05 than it is here."""
+
+    candidate: str
+    accuracy: float  # in the contest
+    top1: float  # here
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The best configuration, how the others compare with it, and how good its first training is.
+    """The best configuration, how the others compare with it, and how good its first training is."""
 
-    Useful is what surely knows the labels in each training, gets as many right as always
-    answering the commonest class, and surely more than size, light and sharpness of the files
-    tell, where that is more.
-    """
-
-    label: str  # of the first training
     name: str  # of the configuration
+    label: str  # of the first training
     model: str  # of the file of the first training
-    is_useful: bool
-    beats_commonest: bool  # whether it is useful but for what the files tell
+    score: Score  # of the first training
+    configuration: dict[str, float]  # its row of `Predictions.configurations`
+    count: int  # configurations that are compared
+    # The highest p of its trainings, times `count`: that its answers know the labels, and that
+    # they are right more often than the files' facts. The latter is None where size, light and
+    # sharpness tell no more than the commonest class.
+    p_labels: float
+    p_files: float | None
     without_looking: (
         float | None
-    )  # the share that the files tell: `read_without_looking`
-    count: int  # configurations that are compared
-    configuration: dict[str, float]  # its row of `Predictions.configurations`
+    )  # the share that these facts recognise, as 01 has found
+    beats_commonest: (
+        bool  # knows the labels, and is above always answering the commonest class
+    )
+    is_useful: bool  # and surely above what the files tell
+    # The other configurations, and what each is beside the best: worse or better, where that is
+    # established, equal, or unsure.
+    others: dict[str, str]
     to_repeat: list[str]  # networks of too few trainings that are not surely worse
     # Class, pictures recognised, pictures, of those that are surely weaker than the others.
     weakest: list[tuple[str, int, int]]
-    # The other configurations.
-    better: list[str]  # than they are the best is
-    worse: list[str]
-    same: list[str]
-    unsure: list[str]  # too few pictures
-    few: list[str]  # two to four trainings in common
-    apart: list[str]  # not compared
-    # As in `metrics.Score`.
-    n: int
-    effective_n: float
-    top1: float
-    baseline: float
-    majority_class: str
-    temperature: float
-    judged_n: int
-    judged_top1: float
-    judged_confidence: float
-    classes: int  # how many there are
-    calibration: str
+
+    def list_others(self, word: str) -> list[str]:
+        """List the other configurations that are worse, better, equal or unsure."""
+        return [name for name, said in self.others.items() if said == word]
 
 
 def find_answer(
-    predictions: Predictions, without_looking: float | None = None
+    predictions: Predictions,
+    without_looking: pd.Series | None = None,
 ) -> Verdict:
     """Find the best configuration, and how the others compare with it.
 
@@ -72,51 +72,67 @@ def find_answer(
 
     Args:
         predictions: those of all models.
-        without_looking: the share that size, light and sharpness of the files recognise.
+        without_looking: of `read_without_looking`.
     """
     table = predictions.configurations
-    known, useful = _find_useful(predictions, without_looking)
-    best = _choose(predictions, useful)
-    others = _place_others(best, predictions)
+    files = None
+    if (
+        without_looking is not None
+        and without_looking.index.isin(predictions.files).all()
+    ):
+        files = without_looking.reindex(predictions.files).to_numpy(bool)
+    tests = _test_configurations(predictions, files)
+    best = _choose(predictions, tests.index[tests.is_useful])
+    others = _describe_others(predictions, best)
     first = predictions.first_runs
     labels = dict(zip(first.runs.configuration, first.labels))
-    scores = predictions.scores
-    score = scores[labels[best]]
+    score = predictions.scores[labels[best]]
+    p_files = tests.p_files[best]
     return Verdict(
-        label=score.label,
         name=best,
+        label=score.label,
         model=predictions.models[score.label].name,
-        is_useful=best in useful,
-        beats_commonest=best in known,
-        without_looking=without_looking,
-        count=len(table),
+        score=score,
         configuration=table.loc[best].to_dict(),
-        to_repeat=_list_unrepeated(predictions, labels, others["better"]),
+        count=len(table),
+        p_labels=float(tests.p_labels[best]),
+        p_files=None if np.isnan(p_files) else float(p_files),
+        without_looking=None if files is None else float(files.mean()),
+        beats_commonest=bool(tests.beats_commonest[best]),
+        is_useful=bool(tests.is_useful[best]),
+        others=others,
+        to_repeat=_list_unrepeated(predictions, labels, others),
         weakest=_list_weakest(predictions, score),
-        **others,
-        **{name: getattr(score, name) for name in NUMBERS},
-        classes=len(score.support),
     )
 
 
-def _find_useful(predictions, without_looking):
-    """Return the configurations whose trainings all know the labels, and those of them that beat the files."""
+def _test_configurations(predictions, files):
+    """Return p_labels, p_files, beats_commonest and is_useful of each configuration."""
     table = predictions.configurations
-    p_values = measure_association(
-        predictions.y_true, predictions.y_pred, predictions.groups, len(table)
-    )
-    highest = pd.Series(p_values).groupby(predictions.runs.configuration).max()
-    is_known = highest[table.index] < LEVEL / len(table)
+    count = len(table)
     baseline = np.bincount(predictions.y_true).max() / len(predictions.y_true)
-    known = table.index[is_known & (table["mean"] >= baseline)]
-    if without_looking is None or without_looking <= baseline:
-        return known, known
-    n = intervals.effective_sample_size(predictions.groups)
-    useful = []
-    for name in known:
-        if beats_baseline(table.lowest[name], n, without_looking, len(table)):
-            useful.append(name)
-    return known, useful
+    p_files = np.nan
+    if files is not None and files.mean() > baseline:
+        p_files = [_beat(files, predictions, k) for k in range(len(predictions.labels))]
+    p_labels = measure_association(
+        predictions.y_true, predictions.y_pred, predictions.groups, count
+    )
+    tests = pd.DataFrame({"p_labels": p_labels, "p_files": p_files})
+    highest = tests.groupby(predictions.runs.configuration).max()
+    tests = (count * highest).clip(upper=1).loc[table.index]
+    knows_labels = tests.p_labels < LEVEL
+    tests["beats_commonest"] = knows_labels & (table["mean"] > baseline)
+    tests["is_useful"] = tests.beats_commonest & ~(tests.p_files >= LEVEL)
+    return tests
+
+
+def _beat(files, predictions, k):
+    """Return the p of a training that is right more often than the files' facts; else 1."""
+    differences = predictions.correct[k].astype(float) - files
+    if differences.mean() <= 0:
+        return 1.0
+    _, _, p_value = compare_runs(differences[np.newaxis], predictions.groups)
+    return p_value
 
 
 def _choose(predictions, useful):
@@ -133,30 +149,25 @@ def _choose(predictions, useful):
     )
 
 
-def _place_others(best, predictions):
-    pairs = {(pair.model, pair.other): pair for pair in predictions.pairs}
-    placed = {kind: [] for kind in KINDS}
+def _describe_others(predictions, best):
+    pairs = {frozenset([pair.model, pair.other]): pair for pair in predictions.pairs}
+    others = {}
     for name in predictions.configurations.index.drop(best):
-        ahead = pairs.get((best, name))
-        pair = ahead or pairs.get((name, best))
-        if pair is None:
-            kind = "apart"
-        elif pair.established:
-            kind = "better" if ahead else "worse"
-        elif pair.difference == 0:
-            kind = "same"
-        else:
-            kind = "few" if np.isnan(pair.p_holm) else "unsure"
-        placed[kind].append(name)
-    return placed
+        pair = pairs.get(frozenset([best, name]))
+        others[name] = "unsure"
+        if pair and pair.established:
+            others[name] = "worse" if pair.model == best else "better"
+        elif pair and pair.difference == 0:
+            others[name] = "equal"
+    return others
 
 
-def _list_unrepeated(predictions, labels, surely_worse):
+def _list_unrepeated(predictions, labels, others):
     runs = predictions.configurations.runs
     unrepeated = []
     for name in runs.index[runs < MIN_RUNS]:
         kind = predictions.models[labels[name]].kind
-        if kind in REPEATED and name not in surely_worse:
+        if kind in REPEATED and others.get(name) != "worse":
             unrepeated.append(name)
     return unrepeated
 
@@ -164,21 +175,42 @@ def _list_unrepeated(predictions, labels, surely_worse):
 def _list_weakest(predictions, score):
     """Return the classes that surely have a lower recall than all others together, the worst first."""
     correct = predictions.correct[predictions.labels.index(score.label)]
-    weaker = find_weaker(predictions.y_true, correct, predictions.groups)
+    weak = find_weak_classes(predictions.y_true, correct, predictions.groups)
     rows = []
-    for name in predictions.class_names[weaker[:MAX_WEAKEST]]:
+    for name in predictions.class_names[weak[:MAX_WEAKEST]]:
         n = score.support[name]
-        rows.append((name, round(n * score.per_class[name]), n))
+        rows.append((str(name), round(n * score.per_class[name]), n))
     return rows
 
 
-def read_without_looking(ws: Workspace) -> float | None:
-    """Read which share of validation pictures size, light and sharpness of the files recognise.
+def doubt_contest(
+    contest: Sequence[dict], record: Record, score: Score
+) -> Doubt | None:
+    """Tell whether the network of a model of 05 was surely better in the contest than it is here.
+
+    None where there is nothing to doubt, and of random weights, which have seen no pictures before.
+
+    Args:
+        contest: of `record.Found`.
+        record: of the model.
+        score: of the model.
+    """
+    if record.kind != "linear" or record.is_untrained:
+        return None
+    for row in contest:
+        name = row["candidate"]
+        if name == record.network and row["low"] > score.top1_interval[1]:
+            return Doubt(name, row["accuracy"], score.top1)
+    return None
+
+
+def read_without_looking(ws: Workspace) -> pd.Series | None:
+    """Read which validation pictures size, light and sharpness of the files recognise, by file.
 
     None where 01 was run by an earlier version.
     """
-    path = ws.results / "without_looking.csv"
+    path = ws.results / "without_looking_answers.csv"
     if not path.exists():
         return None
-    # The first row is of all together.
-    return float(read_table(path).accuracy[0])
+    answers = read_table(path).set_index("file")
+    return answers.predicted == answers.label

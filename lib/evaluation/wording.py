@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.evaluation.metrics import share_interval
+from lib.evaluation.intervals import share_interval
 
 
 def format_p(p_value: float) -> str:

@@ -6,6 +6,7 @@ from operator import attrgetter
 from pathlib import Path
 
 from lib.base.paths_file import read_json
+from lib.base.records import build
 from lib.base.workspace import Workspace
 from lib.data.split import identify_set, read_split
 
@@ -104,14 +105,29 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Rise:
+    """How accuracy changed from half of the training pictures to all, as 05 has found."""
+
+    pictures: int  # how many all are
+    change: float
+    # Its 95 % interval.
+    low: float
+    high: float
+
+    @property
+    def is_rising(self) -> bool:
+        """Whether it surely rose."""
+        return self.low > 0
+
+
+@dataclass(frozen=True)
 class Found:
     """What 05 and 07 have found of one set of pictures, for 08 and 10: the content of found.json."""
 
     set: str  # `split.identify_set`
     # By 05, of each network that took part: candidate, accuracy, low, high.
     contest: list[dict] = field(default_factory=list)
-    # By 05: how accuracy changed from half of the training pictures to all.
-    curve: dict = field(default_factory=dict)
+    curve: Rise | None = None  # by 05, where half of the pictures can be tried
     # By 07: labels that it doubts, None before it has run; and pictures that it takes for copies of
     # one of the other part.
     doubtful: int | None = None
@@ -122,7 +138,7 @@ class Found:
 def read_found(ws: Workspace, set_hash: str) -> Found:
     """Read what was found of a set; nothing, where found.json is missing, damaged or of another set."""
     try:
-        found = Found(**_read_fields(ws.results / "found.json", Found))
+        found = build(Found, _read_fields(ws.results / "found.json", Found))
     except (OSError, TypeError, ValueError):
         return Found(set_hash)
     return found if found.set == set_hash else Found(set_hash)
@@ -144,10 +160,7 @@ def _read_fields(path, kind):
 def read_record(path: Path) -> Record | None:
     """Read the JSON beside a file; None where it is missing or damaged."""
     try:
-        facts = _read_fields(path.with_suffix(".json"), Record)
-        for name, kind in (("answer_sets", AnswerSets), ("strangers", StrangerLimit)):
-            facts[name] = kind(**facts.get(name) or {})
-        return Record(**facts)
+        return build(Record, _read_fields(path.with_suffix(".json"), Record))
     except (OSError, TypeError, ValueError):
         return None
 

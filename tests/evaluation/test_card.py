@@ -10,6 +10,7 @@ import yaml
 from nbconvert.filters import markdown2html
 
 from lib.evaluation import card, metrics
+from lib.evaluation.calibration import calibrate
 from lib.evaluation.wording import format_bounds, format_percent
 from lib.models.record import AnswerSets, Record
 
@@ -62,7 +63,8 @@ def write(ws):
         chances += 0.5 * np.eye(classes)[y_true]
         y_prob = chances / chances.sum(axis=1, keepdims=True)
         every = np.arange(len(y_true))
-        score = metrics.evaluate(y_true, y_prob, record, every, compared=3)
+        found = calibrate(y_true, y_prob, every, record, compared=3)
+        score = metrics.evaluate(y_true, y_prob, every, record, found)
         card.write_card(ws, record, score, mistakes, is_flattered=False)
         written = (ws.results / f"models/{NAME}.md").read_text(encoding="utf-8")
         _, head, text = re.split(r"^---$", written, maxsplit=2, flags=re.M)
@@ -149,9 +151,9 @@ def test_card_says_how_often_the_parent_is_right_and_how_many_mistakes_stay_with
 ):
     _, text, score = write(parents={"007": "number", "null": "number"})
 
-    right = format_percent(score.parents["accuracy"])
-    bounds = format_bounds(*score.parents["interval"])
-    within = score.parents["mistakes_within"]
+    right = format_percent(score.parents.accuracy)
+    bounds = format_bounds(*score.parents.interval)
+    within = score.parents.mistakes_within
     mistakes = round(60 * (1 - score.top1))
     said = f"Parents: {right} right ({bounds}); {within} of {mistakes} mistakes stay"
     assert said in find_section(text, "Scores")
@@ -216,7 +218,7 @@ def test_card_of_a_model_that_was_calibrated_before_says_on_what(write):
     calibration = find_section(text, "Calibration")
     assert "held-out answers" in calibration
     assert "temperature" not in calibration
-    assert f"{score.ece_before:.3f}" in calibration
+    assert f"{score.calibration.ece_before:.3f}" in calibration
 
 
 def test_card_of_300_classes_shows_the_worst_and_folds_the_others_away(write):

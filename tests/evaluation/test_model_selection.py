@@ -10,15 +10,24 @@ import pytest
 import simulations
 from conftest import load_functions, run_cells
 from scipy import stats
+from sklearn.model_selection import PredefinedSplit
 
-from lib.evaluation import model_selection
+from lib.data import split
+from lib.evaluation.comparisons import compare_runs, correct_tests
 from lib.evaluation.display import show_part
-from lib.evaluation.intervals import correct_tests
+from lib.evaluation.intervals import share_interval
+from lib.evaluation.verdict import doubt_contest
 from lib.models import linear
-from lib.models.record import Record
+from lib.models.record import Record, Rise
 
 EVERY = np.arange(200)
-TOOLS = {"np": np, "pd": pd, "student": stats.t, "correct_tests": correct_tests}
+TOOLS = {
+    "np": np,
+    "pd": pd,
+    "student": stats.t,
+    "correct_tests": correct_tests,
+    "share_interval": share_interval,
+}
 
 
 def judge(accuracies, speeds, groups=EVERY):
@@ -31,9 +40,9 @@ def judge(accuracies, speeds, groups=EVERY):
         y_prob[name] = np.stack([is_right, ~is_right], axis=1)[np.newaxis]
     facts = pd.DataFrame({"candidate": ["absent", *accuracies]})
     facts["pictures_per_second"] = [np.nan, *speeds]
-    table = model_selection.judge_candidates(facts, np.zeros(n, int), y_prob, groups)
-    names = TOOLS | {"contest_table": table, "accuracies": folds, "groups": groups}
-    return run_cells("05_backbones", ["05-test"], names)["contest_table"]
+    names = TOOLS | {"answers": y_prob, "accuracies": folds, "groups": groups}
+    names |= {"facts": facts, "y_true": np.zeros(n, int)}
+    return run_cells("05_backbones", ["05-table", "05-test"], names)["contest_table"]
 
 
 def choose(table, choice):
@@ -59,7 +68,7 @@ def test_contest_is_doubted_that_a_network_won_by_pictures_it_had_seen(
     score = SimpleNamespace(top1=0.5, top1_interval=(0.4, 0.6))
     contest = [{"candidate": "net", "accuracy": 0.98, "low": low, "high": 0.99}]
 
-    doubt = model_selection.doubt_contest(contest, record, score)
+    doubt = doubt_contest(contest, record, score)
 
     assert (doubt is not None) == is_doubted
     if is_doubted:
@@ -139,98 +148,88 @@ def test_test_of_folds_is_that_of_nadeau_and_bengio():
     assert p_value == pytest.approx(2 * stats.t.sf(0.02 / error, 9))
 
 
-def measure(classes, per_class, distance, class_weight=None):
-    """Return the learning curve of classes that lie so far apart."""
-    rng = np.random.default_rng(0)
-    y_true = np.repeat(np.arange(classes), per_class)
-    n = len(y_true)
-    centres = distance * rng.normal(size=(classes, 30))
-    features = centres[y_true] + rng.normal(size=(n, 30))
-    estimator = linear.TunedLogistic(class_weight)
-    return model_selection.learning_curve(features, y_true, np.arange(n), estimator)
-
-
 @pytest.fixture
-def one_strength(monkeypatch):
-    """Fit with one C alone, which is sooner done."""
+def measure(ws, monkeypatch):
+    """Return a function that runs the learning curve of 05 on classes that lie so far apart."""
     monkeypatch.setattr(linear, "STRENGTHS", (1,))
 
+    def run(classes, per_class, distance, class_weight=None):
+        rng = np.random.default_rng(0)
+        y_true = np.repeat(np.arange(classes), per_class)
+        n = len(y_true)
+        centres = distance * rng.normal(size=(classes, 30))
+        names = TOOLS | {
+            "estimator": linear.TunedLogistic(class_weight),
+            "features": {"net": centres[y_true] + rng.normal(size=(n, 30))},
+            "winner": "net",
+            "y_true": y_true,
+            "groups": np.arange(n),
+            "split": split,
+            "PredefinedSplit": PredefinedSplit,
+            "show_progress": lambda shares, _: shares,
+            "compare_runs": compare_runs,
+            "Rise": Rise,
+            "write_found": lambda *_, **__: None,
+            "show_part": lambda *_: None,
+            "set_hash": "",
+            "ws": ws,
+            "SEED": 0,
+        }
+        cells = ["05-need", "05-need-shares", "05-need-rise"]
+        return run_cells("05_backbones", cells, names)
 
-@pytest.fixture
-def two_shares(one_strength, monkeypatch):
-    """Try half of the pictures and all alone."""
-    monkeypatch.setattr(model_selection, "SHARES", (0.5, 1.0))
+    return run
 
 
-def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(
-    two_shares,
-):
-    table = measure(classes=10, per_class=12, distance=0.5)
+def test_more_pictures_are_said_to_help_where_half_of_them_were_surely_worse(measure):
+    found = measure(classes=10, per_class=12, distance=0.5)
 
-    half, whole = table.itertuples()
-    assert table.pictures.tolist() == [60, 120]
-    assert table.n.tolist() == [120, 120]
-    assert half.difference == pytest.approx(half.accuracy - whole.accuracy)
-    curve = model_selection.summarize_curve(table)
-    assert curve["is_rising"]
-    assert f"rose by {-half.difference:.3f} (0." in say("rise", curve)
-
-
-def test_learning_curve_tries_a_part_of_many_pictures(two_shares, monkeypatch):
-    monkeypatch.setattr(model_selection, "MAX_ROWS", 60)
-
-    table = measure(classes=10, per_class=12, distance=3)
-
-    assert table.n.tolist() == [60, 60]
-    assert table.pictures.tolist() == [30, 60]
+    needed = found["needed"].set_index("share")
+    rise = found["rise"]
+    assert needed.pictures[[0.5, 1.0]].tolist() == [60, 120]
+    assert rise.change == pytest.approx(needed.accuracy[1.0] - needed.accuracy[0.5])
+    assert rise.is_rising
+    assert f"rose by {rise.change:.3f} (0." in say("rise", rise)
 
 
 @pytest.mark.parametrize(
-    ("difference", "words"),
+    ("change", "words"),
     [
-        (0.02, "changed by −0.020 (−0.035 to −0.005)"),
-        (-0.01, "changed by +0.010 (−0.005 to 0.025)"),
+        (-0.02, "changed by −0.020 (−0.035 to −0.005)"),
+        (0.01, "changed by +0.010 (−0.005 to 0.025)"),
     ],
     ids=["fall", "unsure"],
 )
-def test_a_fall_or_an_unsure_rise_is_no_rise_and_is_told_with_its_sign(
-    difference, words
-):
-    half = {"share": 0.5, "n": 120, "difference": difference}
-    half["difference_low"] = difference - 0.015
-    half["difference_high"] = difference + 0.015
+def test_a_fall_or_an_unsure_rise_is_no_rise_and_is_told_with_its_sign(change, words):
+    rise = Rise(120, change, low=change - 0.015, high=change + 0.015)
 
-    curve = model_selection.summarize_curve(pd.DataFrame([half]))
-
-    assert not curve["is_rising"]
-    sentence = say("rise", curve)
+    sentence = say("rise", rise)
     assert "not established" in sentence
     assert words in sentence
 
 
 def test_learning_curve_tries_each_share_and_names_what_cannot_be_tried(
-    one_strength, capsys
+    measure, capsys
 ):
-    table = measure(classes=2, per_class=20, distance=3)
+    needed = measure(classes=2, per_class=20, distance=3)["needed"]
 
     # Of the others folds leave a class with one picture, and three parts need two.
-    assert table.share.tolist() == [0.4, 0.5, 0.7, 1.0]
-    assert table.pictures.tolist() == [16, 20, 28, 40]
+    assert needed.share.tolist() == [0.4, 0.5, 0.7, 1.0]
+    assert needed.pictures.tolist() == [16, 20, 28, 40]
     notes = re.findall("Note: (.*?) of the pictures", capsys.readouterr().out)
     assert notes == ["10 %", "20 %"]
 
 
-def test_a_classifier_that_cannot_be_fitted_is_an_error_and_no_note(two_shares):
+def test_a_classifier_that_cannot_be_fitted_is_an_error_and_no_note(measure):
     with pytest.raises(ValueError, match="class_weight"):
         measure(classes=2, per_class=20, distance=3, class_weight="equal")
 
 
-def test_without_half_of_the_pictures_nothing_is_said_of_more(two_shares):
-    table = measure(classes=2, per_class=5, distance=3)
+def test_without_half_of_the_pictures_nothing_is_said_of_more(measure):
+    rise = measure(classes=2, per_class=5, distance=3)["rise"]
 
-    curve = model_selection.summarize_curve(table)
-    assert curve == {}
-    assert "too few" in say("rise", curve)
+    assert rise is None
+    assert "too few" in say("rise", rise)
 
 
 def test_a_true_rise_is_seen_by_its_pictures_more_often_than_by_its_folds():

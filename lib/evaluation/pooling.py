@@ -1,12 +1,24 @@
 """One answer for each group of pictures."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
 from lib.models.temperature import TINY
+
+
+@dataclass(frozen=True)
+class GroupScore:
+    """How many groups are answered rightly, of those whose pictures have one class."""
+
+    groups: int  # how many they are
+    by_group: float  # share of them that one answer for each group gets right
+    by_picture: (
+        float  # the mean over them of the share of their pictures that are right
+    )
 
 
 def pool_groups(y_prob: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -44,24 +56,23 @@ def group_columns(
     return dict(table.reindex(range(len(groups))).items())
 
 
-def score_groups(y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray) -> dict:
-    """Score one answer per group, of the groups whose pictures have one class.
+def score_groups(
+    y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray
+) -> GroupScore | None:
+    """Score one answer for each group; None where no pictures belong together.
 
-    Returns:
-        groups, how many they are; by_group, the share of them answered right; by_picture,
-        the mean over them of the share of their pictures that are. Empty without any.
+    Groups of several classes don't count.
     """
     table = pd.DataFrame({"group": groups, "truth": y_true})
     table["picture"] = y_prob.argmax(axis=1) == y_true
-    pooled = pool_groups(y_prob, groups)
-    table["pooled"] = pooled.argmax(axis=1) == y_true
+    table["pooled"] = pool_groups(y_prob, groups).argmax(axis=1) == y_true
     by_group = table.groupby("group")
     has_one_class = by_group.truth.nunique() == 1
     shares = by_group.mean()[has_one_class]
     if len(by_group) == len(table) or shares.empty:
-        return {}
-    return {
-        "groups": len(shares),
-        "by_group": float(shares.pooled.mean()),
-        "by_picture": float(shares.picture.mean()),
-    }
+        return None
+    return GroupScore(
+        groups=len(shares),
+        by_group=float(shares.pooled.mean()),
+        by_picture=float(shares.picture.mean()),
+    )

@@ -1,0 +1,208 @@
+"""Paired tests of models that answered the same pictures; groups are those of `intervals`."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from lib.evaluation.intervals import LEVEL, sum_groups
+
+# Fewer trainings of a configuration can't tell how much seeds matter.
+MIN_RUNS = 5
+# Odd, so that no p equals a level; for each pair that is tested more are needed.
+FLIPS = 9999
+FLIPS_PER_TEST = 100
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two configurations, of which the first is ahead on these pictures, or equal."""
+
+    model: str
+    other: str
+    difference: float  # of their accuracies, 0-1
+    # The interval, at the level of its step in Holm's procedure (Serlin 1993).
+    low: float
+    high: float
+    runs: int  # that were compared
+    n: int  # pictures
+    p_value: float  # NaN of two to four runs, of which nothing can be claimed
+    p_holm: float = np.nan  # corrected for the number of pairs
+    established: bool = False  # p_holm < LEVEL, exactly where the interval excludes 0
+
+
+def compare_configurations(
+    correct: dict[str, dict],
+    groups: np.ndarray,
+    names: Sequence[tuple[str, str]] | None = None,
+) -> list[Pair]:
+    """Compare each pair of configurations that have runs in common.
+
+    These are runs of one seed; a run that no seed decides, with every run of the other; one
+    run with one run.
+
+    Args:
+        correct: configuration to {seed: bool (n,), whether that run is right on each
+            picture}; the seed is None where none decides.
+        groups: int (n,).
+        names: the pairs that are compared; all without it.
+    """
+    names = names or list(itertools.combinations(correct, 2))
+    compared = list(_subtract_pairs(correct, names))
+    count = len(names)
+    p_values = []
+    for _, _, differences in compared:
+        _, _, p_value = compare_runs(differences, groups, tests=count)
+        is_judged = len(differences) == 1 or len(differences) >= MIN_RUNS
+        p_values.append(p_value if is_judged else np.nan)
+    steps = correct_tests(p_values)
+    pairs = []
+    for (model, other, differences), step in zip(compared, steps.itertuples()):
+        # The same test once more, so that the interval has the level of its step.
+        low, high, _ = compare_runs(differences, groups, step.level, tests=count)
+        pair = Pair(
+            model=model,
+            other=other,
+            difference=differences.mean(),
+            low=low,
+            high=high,
+            runs=len(differences),
+            n=len(groups),
+            p_value=step.p,
+            p_holm=step.p_holm,
+            established=step.p_holm < LEVEL,
+        )
+        pairs.append(pair)
+    return pairs
+
+
+def _subtract_pairs(correct, names):
+    """Yield the pairs that have runs in common: who is ahead, the other, the differences."""
+    for one, other in names:
+        differences = _subtract(correct[one], correct[other])
+        if len(differences) == 0:
+            continue
+        if differences.mean() < 0:
+            yield other, one, -differences
+        else:
+            yield one, other, differences
+
+
+def _subtract(runs, others):
+    """Return the differences of the runs that can be compared, float (runs, n)."""
+    is_single = len(runs) == len(others) == 1
+    differences = []
+    for seed, other_seed in itertools.product(runs, others):
+        if is_single or seed == other_seed or None in (seed, other_seed):
+            differences.append(runs[seed].astype(float) - others[other_seed])
+    # One common seed of several runs tells nothing of the others.
+    if is_single or len(differences) > 1:
+        return np.array(differences)
+    return np.array([])
+
+
+def correct_tests(p_values: Sequence[float]) -> pd.DataFrame:
+    """Return p_holm, and level, that of each step (Holm 1979); a missing p is no test."""
+    table = pd.DataFrame({"p": p_values}).sort_values("p", kind="stable")
+    steps = table.p.count() - np.arange(len(table))
+    p_holm = (steps * table.p).clip(upper=1).cummax()
+    # Once a step fails, all further tests have its level.
+    failed = max(np.sum(p_holm >= LEVEL), 1)
+    level = LEVEL / steps.clip(failed)
+    return pd.DataFrame({"p": table.p, "p_holm": p_holm, "level": level}).sort_index()
+
+
+def compare_runs(
+    differences: np.ndarray, groups: np.ndarray, level: float = LEVEL, tests: int = 1
+) -> tuple[float, float, float]:
+    """Test whether the mean of paired differences is 0, by a paired t.
+
+    Each side wins one more group (Bonett and Price 2012). Groups and runs are two sources
+    of variance (Welch, Satterthwaite). Single runs in groups have `_flip_groups`.
+
+    Args:
+        differences: float (runs, pictures), -1 to 1.
+        groups: int (pictures,).
+        level: how often the interval may miss the truth.
+        tests: how many p are compared with one level, on which the number of flips depends.
+
+    Returns:
+        low and high, the interval of the mean; and p_value.
+    """
+    runs = len(differences)
+    sums, sizes = sum_groups(np.mean(differences, axis=0), groups)
+    if runs == 1 and sizes.max() > 1:
+        return _flip_groups(sums, sizes, level, tests)
+    mean, variance, df = _estimate_mean(sums, sizes)
+    if runs > 1:
+        of_pictures = variance**2 / df
+        of_runs = np.mean(differences, axis=1).var(ddof=1) / runs
+        variance += of_runs
+        df = variance**2 / (of_pictures + of_runs**2 / (runs - 1))
+    error = np.sqrt(variance)
+    bounds = t.interval(1 - level, df, mean, error)
+    low, high = np.clip(bounds, -1, 1)
+    p_value = 2 * t.sf(abs(mean) / error, df)
+    return low, high, p_value
+
+
+def _estimate_mean(sums, sizes):
+    """Return the mean, its variance, Σ residuals² / pictures², and degrees of freedom.
+
+    Groups of unequal weight have fewer (Satterthwaite).
+    """
+    size = np.sqrt(np.mean(sizes**2))
+    sums = np.append(sums, [size, -size])
+    sizes = np.append(sizes, [size, size])
+    count = sizes.sum()
+    mean = sums.sum() / count
+    squares = (sums - mean * sizes) ** 2
+    total = squares.sum()
+    df = len(sums) - 1
+    variance = total / count**2 * (1 + 1 / df)
+    if size > 1:
+        df = min(df, total**2 / (squares @ squares))
+    return mean, variance, df
+
+
+def _flip_groups(sums, sizes, level, tests):
+    """Test whether groups favour neither side: flip the signs of their sums at random.
+
+    The mean of the groups that are flipped, a random half of all, lies above the true
+    difference as often as below it. So these means give the interval (Hartigan 1969), too.
+    """
+    # Of equal groups only the number that is flipped counts. Rounded, thirds add up to 0.
+    rounded = np.round([sums, sizes], 12)
+    kinds, counts = np.unique(rounded, axis=1, return_counts=True)
+    rng = np.random.default_rng(0)
+    flips = FLIPS + FLIPS_PER_TEST * tests
+    flipped = rng.binomial(counts, 0.5, size=(flips, len(counts)))
+    # As they were observed is one way, too.
+    flipped[0] = 0
+    half = kinds @ flipped.T
+    half = half.round(9)
+    is_low = half[0] <= 0
+    is_high = half[0] >= 0
+    smaller = min(is_low.mean(), is_high.mean())
+    p_value = min(2 * smaller, 1.0)
+    bounds = [_find_bounds(half, level)]
+    if p_value >= level:
+        # At least as wide as with one more group won by each side: else a tie has no width.
+        size = np.sqrt(np.mean(sizes**2))
+        won, lost = rng.integers(0, 2, size=(2, flips))
+        extra = np.array([won - lost, won + lost])
+        bounds.append(_find_bounds(half + size * extra, level))
+    low = np.min(bounds)
+    high = np.max(bounds)
+    return low, high, p_value
+
+
+def _find_bounds(half, level):
+    """Return the interval that the means of random halves give, of their sums and sizes."""
+    sums, sizes = half
+    means = sums / np.maximum(sizes, 1)
+    shares = [level / 2, 1 - level / 2]
+    return np.quantile(means, shares, method="inverted_cdf")
