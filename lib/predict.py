@@ -30,7 +30,7 @@ from lib.data.label_files import read_columns
 from lib.data.labels import list_files, list_groups
 from lib.data.listing import escape
 from lib.data.series import name_bursts
-from lib.data.split import identify_set, read_split
+from lib.data.split import find_set, read_split
 from lib.evaluation import conformal, pooling, strangers
 from lib.evaluation.wording import format_right, format_things
 from lib.models.record import read_record
@@ -66,11 +66,9 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         record = _check_options(options)
         # TensorFlow greets on stderr, and standard output is for the answers.
         with stderr_to(null) as shown, redirect_stderr(shown), redirect_stdout(shown):
-            asked, told = _list_asked(options)
-            table = _answer(options, record, asked)
-            if options.labels:
-                _score(options, record, table, told)
-        _write_answers(options, record, asked, table)
+            with tempfile.TemporaryDirectory() as folder:
+                files, table = _predict(options, record, Path(folder))
+        _write_answers(options, files, table)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -167,61 +165,61 @@ def _check_options(options):
     return record
 
 
-def _list_asked(options):
-    """Return files with their groups, their own without --group-by; and what --labels says of them."""
+def _predict(options, record, scratch):
+    """Return files and the table of answers, once labels are counted; scratch is an empty folder."""
     files = list_files(options.pictures)
     folders = [Path(), *filter(Path.is_dir, map(Path, options.pictures))]
-    told = None
+    asked = pd.DataFrame({"file": files, "group": files})
+    ws = Workspace(Path(), Path(), scratch)
     if options.labels:
         told = read_columns(options.labels, ["label", "group"], files, folders)
-    asked = pd.DataFrame({"file": files, "group": files})
     if options.group_by == "time":
-        asked = _group_by_time(asked)
+        asked = _group_by_time(ws, asked)
     elif options.group_by:
         asked["group"] = list_groups(options.group_by, files, folders).array
-    return asked, told
+    kept = scratch / "answers.csv"
+    if options.csv:
+        command = hashlib.md5(f"{vars(options)} {record}".encode())
+        kept = options.csv.with_name(f"unfinished_{command.hexdigest()}.csv")
+    table = _answer(options, record, asked, kept)
+    if options.labels:
+        _score(options, record, ws, table, told)
+    if options.csv:
+        write_table(_drop_problem(table), options.csv)
+    kept.unlink()
+    return asked.file, table
 
 
-def _group_by_time(asked):
+def _group_by_time(ws, asked):
     """Return the files with the date of Exif, taken, and bursts as groups, as 01 makes them."""
-    with tempfile.TemporaryDirectory() as scratch:
-        ws = Workspace(Path(), Path(), Path(scratch))
-        dated, _ = pixels.decode_pictures(ws, Path.cwd(), asked, [])
+    dated, _ = pixels.decode_pictures(ws, Path.cwd(), asked, [])
     paths = asked.file.map(os.path.abspath)
     bursts = name_bursts(dated.assign(file=paths, label=""))
-    return asked.assign(
-        group=bursts.reindex(asked.index).fillna(paths), taken=dated.taken
-    )
+    groups = bursts.reindex(asked.index).fillna(paths)
+    return asked.assign(group=groups, taken=dated.taken)
 
 
-def _answer(options, record, asked):
+def _answer(options, record, asked, kept):
     """Ask the model block by block, no group divided, and return the table of its answers.
 
-    With --csv, rows that are answered lie beside it until the end, where the same command finds them.
+    The rows so far stand in a CSV file, `kept`, where a command that is run again finds them.
     """
     answer = _open_model(options, record)
-    table = pd.DataFrame(columns=["file"])
-    kept = _name_unfinished(options, record)
-    if options.csv and kept.exists():
-        table = read_table(kept)
-        print(f"{len(table):,} of {len(asked):,} pictures are answered in {kept}")
     names = asked.file.map(escape)
-    left = asked[~names.isin(table.file)]
+    tables = []
+    left = asked
+    if kept.exists():
+        tables.append(read_table(kept))
+        left = asked[~names.isin(tables[0].file)]
+        print(
+            f"{len(left):,} of {len(asked):,} pictures are left: {kept} has the others"
+        )
     ends = left.groupby("group", sort=False).file.size().cumsum()
     for _, block in left.groupby(left.group.map(ends) // BLOCK):
         rows = answer(block.reset_index(drop=True)).astype(object)
-        table = pd.concat([table, rows.where(rows.notna(), "")])
-        if options.csv:
-            write_table(table, kept)
-    return table.set_index("file").loc[names].reset_index()
-
-
-def _name_unfinished(options, record):
-    """Return the path of the rows that this very command keeps beside its CSV file; None without one."""
-    if options.csv is None:
-        return None
-    command = f"{vars(options)} {record}".encode()
-    return options.csv.with_name(f"unfinished_{hashlib.md5(command).hexdigest()}.csv")
+        tables.append(rows.where(rows.notna(), ""))
+        write_table(pd.concat(tables), kept)
+    return read_table(kept).set_index("file").loc[names].reset_index()
 
 
 def _open_model(options, record):
@@ -303,78 +301,76 @@ def _tabulate(options, record, block, answers):
     )
 
 
-def _score(options, record, table, told):
-    """Say how many pictures, and groups, are answered rightly, and which are not counted."""
+def _score(options, record, ws, table, told):
+    """Say how many pictures, and groups, are answered rightly, and which are not scored."""
     told = told.fillna("").reset_index()
     rows = table.assign(truth=told.label)[(table.problem == "") & (told.label != "")]
-    relatives, is_known = _relate(options, record, told.loc[rows.index])
+    related, is_known = _relate(options, record, ws, told.loc[rows.index])
     is_class = rows.truth.isin(record.class_names)
     is_possible = rows.truth.isin(options.classes or record.class_names)
     is_scored = is_possible & ~is_known
     scored = rows[is_scored]
-    right = format_right(scored.label == scored.truth, relatives[is_scored])
+    right = format_right(scored.label == scored.truth, related[is_scored])
     print(f"labels: {right} pictures")
     if options.group_by:
-        of_one = scored.groupby("group").truth.transform("nunique") == 1
-        groups = scored[of_one].drop_duplicates("group")
+        truths = scored.groupby("group").truth.transform("nunique")
+        groups = scored[truths == 1].drop_duplicates("group")
         right = format_right(groups.group_label == groups.truth, groups.group)
         print(f"labels: {right} groups")
-    for count, why in (
-        (sum(is_known & is_possible), "that training or validation hold"),
-        (sum(is_class & ~is_possible), "of classes that --classes leaves out"),
-    ):
-        if count:
-            print(f"not scored: {format_things(count, 'picture')} {why}")
-    marks = rows.note[~is_class]
-    if len(marks):
-        marked = (marks != "").sum()
-        others = format_things(len(marks), "picture")
-        print(f"of {others} of other species {marked} are marked as strangers")
+    _count(is_possible & is_known, "that training or validation hold: not scored")
+    _count(is_class & ~is_possible, "whose label --classes leaves out: not scored")
+    marked = (rows.note[~is_class] != "").sum()
+    _count(~is_class, f"of other species, of which {marked} are marked as strangers")
 
 
-def _relate(options, record, new):
+def _count(is_so, what):
+    if is_so.any():
+        print(f"{format_things(is_so.sum(), 'picture')} {what}")
+
+
+def _relate(options, record, ws, new):
     """Return groups of new pictures, as 08 makes them, and which the split of the model holds."""
     results = options.model.resolve().parents[1]
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            ws = workspace.read(results / "run_paths.json")
+    known = pd.DataFrame(columns=["file", "digest"], dtype=str)
+    try:
+        of_model = workspace.read(results / "run_paths.json")
+        if find_set(of_model) == record.split_hash:
+            ws = of_model
             known = read_split(ws)
-            if identify_set(known) != record.split_hash:
-                raise ValueError
-        except (OSError, ValueError):
-            print(
-                f"Note: {results} has no split of this model, so nobody knows whether it knows these pictures."
-            )
-            ws = Workspace(Path(), Path(), Path(scratch))
-            known = pd.DataFrame(columns=["file", "digest"], dtype=str)
-        size = record.image_size
-        decoded, _ = pixels.decode_pictures(ws, Path.cwd(), new, [size])
-        return preparation.group_new(ws, decoded, known, size)
+    except (OSError, ValueError) as error:
+        print(error)
+    if known.empty:
+        print(
+            f"Note: {results} has not the pictures that this model has learned from, so all count as new."
+        )
+    size = record.image_size
+    decoded, _ = pixels.decode_pictures(ws, Path.cwd(), new, [size])
+    return preparation.group_new(ws, decoded, known, size)
 
 
-def _write_answers(options, record, asked, table):
-    """Write the table of answers, or print it, a warning before the answer."""
-    # With several labels it stays: a picture of none would look like one that can't be read.
-    answers = table.drop(columns="problem") if "label" in table else table
+def _drop_problem(table):
+    """Return the table as it is written; of several labels it stays: none would look like a file that can't be read."""
+    return table.drop(columns="problem") if "label" in table else table
+
+
+def _write_answers(options, files, table):
+    """Sort the pictures, or print the table, a warning before the answer."""
+    answers = _drop_problem(table)
     if options.sort_into:
-        _sort_pictures(options, asked.file, table)
+        _sort_pictures(options, files, table)
         write_table(answers, options.sort_into / "predictions.csv")
-    if options.csv:
-        write_table(answers, options.csv)
-        _name_unfinished(options, record).unlink(missing_ok=True)
-    if options.csv or options.sort_into:
-        return
-    if "note" in answers:
-        answers.insert(1, "note", answers.pop("note"))
-    print(answers.to_string(index=False))
+    elif not options.csv:
+        if "note" in answers:
+            answers.insert(1, "note", answers.pop("note"))
+        print(answers.to_string(index=False))
 
 
 def _sort_pictures(options, files, table):
     """Copy the pictures that can be read into folders by answer, and count them."""
-    probability = pd.to_numeric(table.probability, errors="coerce")
-    is_unsure = (table.note != "") | (probability < options.sort_below)
-    names = table.label.mask(is_unsure, sorting.TO_CHECK)[table.problem == ""]
-    sorting.copy_pictures(options.sort_into, files[names.index], names)
+    usable = table[table.problem == ""]
+    is_unsure = usable.probability.astype(float) < options.sort_below
+    names = usable.label.mask(is_unsure | (usable.note != ""), sorting.TO_CHECK)
+    sorting.copy_pictures(options.sort_into, files[usable.index], names)
     counts = [f"{count:,} {name}" for name, count in names.value_counts().items()]
     print(f"copied into {options.sort_into}: {', '.join(counts)}")
 

@@ -258,7 +258,7 @@ def test_predict_counts_labels_as_08_does(ran, capfd):
     bounds = format_bounds(*judged["top1_interval"])
     said = capfd.readouterr().err
     assert f"right ({bounds}), 3 of 6 pictures" in said
-    assert "not scored: 1 picture that training or validation hold" in said
+    assert "1 picture that training or validation hold: not scored" in said
 
 
 def test_parents_of_the_paths_file_are_scored_and_kept_beside_the_model(judged, text):
