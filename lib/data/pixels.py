@@ -44,9 +44,9 @@ def decode_pictures(
         files: column file, and any others.
 
     Returns:
-        The same rows with digest, width, height (as shown), frames, darkest, brightest, contrast,
-            sharpness (see `quality`) and taken, the date of Exif or NaT: "" and 0 of what can't be read.
-        The findings of files that can't be used.
+        The rows of files that can be used, with digest, width, height (as shown), frames, darkest,
+            brightest, contrast, sharpness (see `quality`) and taken, the date of Exif or NaT.
+        The findings of the others.
 
     Raises:
         OSError: The pixels would find no room.
@@ -54,12 +54,12 @@ def decode_pictures(
     stores = {key: open_rows(ws.scratch, key) for key in [FACTS, *image_sizes]}
     read = _decode_files(ws, folder, list(files.file), stores)
     is_whole = (read.problem == "").array
-    facts = np.zeros(len(files), quality.FACTS)
-    facts[is_whole] = Selection(stores[FACTS], read.digest[is_whole])[:]
+    digests = read.digest[is_whole].array
+    facts = Selection(stores[FACTS], digests)[:]
     measured = {name: facts[name] for name in quality.MEASURED}
-    decoded = files.assign(digest=read.digest.array, **measured)
+    whole = files[is_whole].assign(digest=digests, **measured)
     damaged = find(read.index[~is_whole], read.problem[~is_whole].array)
-    return decoded, damaged
+    return whole.reset_index(drop=True), damaged
 
 
 def _decode_files(ws, folder, files, stores):

@@ -39,8 +39,7 @@ def prepare(
         The pictures that are used, with digest, facts and group; the findings, with those so far.
     """
     files = leave_out(listed, odd)
-    decoded, damaged = pixels.decode_pictures(ws, folder, files, image_sizes)
-    whole = leave_out(decoded, damaged)
+    whole, damaged = pixels.decode_pictures(ws, folder, files, image_sizes)
     copied = copies.find_duplicates(whole)
     bonds = _find_bonds(ws, whole, max(image_sizes))
     alike = copies.describe_pairs(whole.drop_duplicates("digest"), bonds)

@@ -28,9 +28,8 @@ MIN_CONTRAST = 4  # grey levels
 MIN_BRIGHTEST = 48
 MAX_DARKEST = 208
 MIN_SHARPNESS = 0.15
-MIN_OF_SET = (
-    32  # an eighth of white: a set that stays below was decoded with the wrong white
-)
+# An eighth of white: a set that stays below it has another white.
+MIN_OF_SET = 32
 
 
 def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:

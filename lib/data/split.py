@@ -173,17 +173,17 @@ def save_checks(ws: Workspace, findings: pd.DataFrame) -> None:
 
 
 def save_split(
-    ws: Workspace, decoded: pd.DataFrame, pictures: pd.DataFrame, findings: pd.DataFrame
+    ws: Workspace, whole: pd.DataFrame, pictures: pd.DataFrame, findings: pd.DataFrame
 ) -> None:
     """Write what became of all files, what is known of the contents, and the split, which is last.
 
     Args:
-        decoded: as `pixels.decode_pictures` returns it.
+        whole: the pictures that `pixels.decode_pictures` returns.
         pictures: those of them that are used, with their groups and parts.
         findings: of all steps.
     """
     save_checks(ws, findings)
-    contents = decoded.loc[decoded.digest != "", ["file", "digest", *MEASURED]]
+    contents = whole[["file", "digest", *MEASURED]]
     contents = contents.merge(pictures[["file", "group"]].astype(str), how="left")
     ws.save_table(contents, "pictures.csv")
     ws.save_json({"train": str(ws.train)}, PREPARED)
