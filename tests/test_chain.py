@@ -117,20 +117,15 @@ def name_winner(run):
 
 
 def test_whole_chain_writes_every_file_of_the_contract_and_none_by_half(run):
-    ran = [
-        *runner.choose_notebooks([], False, run.ws),
-        "05_backbones",
-        "07_label_audit",
-    ]
+    ran = {*runner.NAMES[:10]} - {"06_fine_tuning"}
     names = FILES + [f"notebooks/{name}.ipynb" for name in ran]
     for model in MODELS:
         names += [pattern.format(model) for pattern in OF_MODEL]
 
-    written = {path.name for path in run.ws.results.rglob("*")}
-
     missing = [name for name in names if not (run.ws.results / name).is_file()]
+
     assert missing == []
-    assert not [name for name in written if name.startswith("unfinished")]
+    assert not list(run.ws.results.rglob("unfinished*"))
 
 
 def test_first_click_ends_with_the_answer_figures_and_a_picture_of_ones_own(run):

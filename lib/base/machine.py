@@ -52,7 +52,7 @@ def describe_environment() -> str:
 
 
 def set_up() -> None:
-    """Make a notebook ready: install what decodes JPEGs, where Colab lacks it, and print versions."""
+    """Make a notebook ready: install what decodes JPEGs, where Colab lacks it; tell versions, and those that don't fit."""
     # What TensorFlow's C++ writes would stand in the notebook, in red: it goes to the kernel's log.
     with contextlib.suppress(OSError):
         os.dup2(sys.stderr.fileno(), 2)
