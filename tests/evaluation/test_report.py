@@ -591,7 +591,12 @@ def test_next_commands_are_options_of_the_chain(prepared, kind, commands):
     paths = ["--paths", "drive_paths.json"]
     facts = {"configuration": {"mean": 0.5}, "to_repeat": ["cnn"]}
     before = replace(describe_four(prepared, kind=kind), **facts)
-    write_found(prepared, split.find_set(prepared), contest=[{}], **FOUND)
+    write_found(
+        prepared,
+        split.find_set(prepared),
+        contest=[{"candidate": "net", "low": 0}],
+        **FOUND,
+    )
     after = replace(describe_four(prepared, kind=kind), **facts)
 
     asked = [[*paths, *command.split(), "--as-before"] for command in commands]
