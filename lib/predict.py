@@ -31,7 +31,7 @@ from lib.data.labels import list_files, list_groups
 from lib.data.listing import escape
 from lib.data.series import name_bursts
 from lib.data.split import find_set, read_split
-from lib.evaluation import conformal, pooling, strangers
+from lib.evaluation import limits, pooling
 from lib.evaluation.wording import format_right, format_things
 from lib.models.record import read_record
 from lib.models.temperature import apply_temperature
@@ -239,7 +239,7 @@ def _open_model(options, record):
     elif record.answer_sets.limit is None:
         print("no limit of sets is stored: 10_hand_over finds one in enough pictures")
     else:
-        print(conformal.describe_sets(record.answer_sets))
+        print(limits.describe_sets(record.answer_sets))
 
     def answer(block: pd.DataFrame) -> pd.DataFrame:
         files = list(block.file)
@@ -267,7 +267,7 @@ def _open_known(path, record, model):
     except ValueError as error:
         print(error)
         return None
-    print(strangers.describe_strangers(record.strangers))
+    print(limits.describe_strangers(record.strangers))
     return known
 
 
@@ -276,10 +276,10 @@ def _tabulate(options, record, block, answers):
     from lib.models import classify
 
     scaled = apply_temperature(answers.y_prob, record.temperature or 1)
-    notes = np.array(strangers.mark_strangers(answers.distances, record.strangers))
+    notes = np.array(limits.mark_strangers(answers.distances, record.strangers))
     # What sets promise holds for pictures like those that the model knows.
     is_promised = record.answer_sets.limit is not None and not options.classes
-    sets = pd.DataFrame(conformal.set_columns(scaled, record))
+    sets = pd.DataFrame(limits.set_columns(scaled, record))
     columns = sets[is_promised & (notes == "")].reindex(sets.index)
     columns = columns.assign(
         distance=answers.distances.astype(float).round(6), note=notes

@@ -22,11 +22,10 @@ from sklearn.metrics import average_precision_score
 from lib.evaluation import (
     calibration,
     comparisons,
-    conformal,
     intervals,
     label_tests,
+    limits,
     metrics,
-    strangers,
     verdict,
     wording,
 )
@@ -603,9 +602,9 @@ def cover_sets(groups, reports, models=1, hard=2.5, coverage=0.95):
         )
         y_true, y_prob = drawn[best]
         of_truth = y_prob[np.arange(len(y_true)), y_true]
-        limit = conformal.find_limit(of_truth, groups, 1 - coverage)
+        limit = limits.find_limit(of_truth, groups, 1 - coverage)
         y_true, y_prob = draw()
-        sets = conformal.build_prediction_sets(y_prob, limit)
+        sets = limits.build_prediction_sets(y_prob, limit)
         held.append(sets[np.arange(len(y_true)), y_true].mean())
     return float(np.mean(held))
 
@@ -626,8 +625,8 @@ def name_lowest(hard, reports, n=240, classes=6):
         logits[every, y_true] += np.where(y_true == 0, hard, 2.5)
         y_prob = softmax(logits, axis=1)
         of_truth = y_prob[every, y_true]
-        limit = conformal.find_limit(of_truth[second], every[second], 0.05)
-        sets = conformal.build_prediction_sets(y_prob, limit)
+        limit = limits.find_limit(of_truth[second], every[second], 0.05)
+        sets = limits.build_prediction_sets(y_prob, limit)
         covered = sets[every, y_true]
         weaker = label_tests.find_weak_classes(
             y_true[first], covered[first], every[first]
@@ -642,8 +641,8 @@ def mark_known(reports, n=240):
     marked = []
     for _ in range(reports):
         known = rng.gamma(4, 1, n)
-        limit = strangers.limit_strangers(known, np.arange(n), 0.95)
-        marks = strangers.mark_strangers(rng.gamma(4, 1, n), limit)
+        limit = limits.limit_strangers(known, np.arange(n), 0.95)
+        marks = limits.mark_strangers(rng.gamma(4, 1, n), limit)
         marked.append(np.mean(np.array(marks) != ""))
     return np.mean(marked)
 

@@ -11,10 +11,10 @@ from planted import answer_held_out, draw_features, measure_ranking, plant_label
 from scipy import stats
 from sklearn import metrics
 
-from lib.evaluation import comparisons, conformal, figures, intervals, neighbours
+from lib.evaluation import comparisons, figures, intervals, limits, neighbours
 from lib.evaluation.calibration import split_halves
 from lib.evaluation.label_tests import find_weak_classes
-from lib.models.record import AnswerSets
+from lib.models.record import SetLimit
 
 BY_HAND = load_functions(
     "08_evaluation", "evaluation-12", "evaluation-18", np=np, stats=stats
@@ -191,10 +191,10 @@ def calibrate_sets(y_true, y_prob, groups, coverage):
     names = {
         "np": np,
         "pd": pd,
-        "conformal": conformal,
+        "limits": limits,
         "share_interval": intervals.share_interval,
         "find_weak_classes": find_weak_classes,
-        "AnswerSets": AnswerSets,
+        "SetLimit": SetLimit,
         "apply_temperature": lambda y_prob, temperature: y_prob,
         "update_record": lambda *_, **__: None,
         "record": SimpleNamespace(temperature=1),
@@ -224,12 +224,12 @@ def test_answer_sets_of_10_have_the_limit_of_one_half_and_name_whom_they_serve_l
     known = calibrate_sets(y_true, y_prob, groups, 0.95)
 
     half = known.calibrating
-    limit = conformal.find_limit(of_truth[half], groups[half], 0.05)
-    sets = conformal.build_prediction_sets(y_prob, limit)
+    limit = limits.find_limit(of_truth[half], groups[half], 0.05)
+    sets = limits.build_prediction_sets(y_prob, limit)
     of_d = sets[:, 3][~half & (y_true == 3)]
     served_least = ["d", of_d.sum(), len(of_d)]
-    assert known.kept == AnswerSets(0.95, limit, 100, True, served_least)
-    said = conformal.describe_sets(known.kept)
+    assert known.kept == SetLimit(0.95, limit, 100, True, served_least)
+    said = limits.describe_sets(known.kept)
     assert f"Of d they held it for {of_d.sum()} of {len(of_d)}" in said
     assert known.choose_limit(0.995) is None, "a hundred groups are too few"
 

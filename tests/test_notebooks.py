@@ -27,7 +27,7 @@ models.temperature models.record models.linear models.networks models.parts mode
 models.training models.features models.resemblance models.litert
 models.gradcam models.classify
 evaluation.intervals evaluation.comparisons evaluation.label_tests evaluation.pooling evaluation.parents evaluation.calibration evaluation.metrics
-evaluation.conformal evaluation.strangers evaluation.wording evaluation.predictions
+evaluation.limits evaluation.wording evaluation.predictions
 evaluation.verdict evaluation.figures evaluation.display evaluation.galleries evaluation.neighbours evaluation.model_page
 evaluation.card evaluation.review evaluation.report
 cluster predict runner chain start""".split()

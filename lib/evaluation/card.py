@@ -7,8 +7,8 @@ import pandas as pd
 from lib.base.storage import atomic_write
 from lib.base.workspace import Workspace
 from lib.data.split import read_split
-from lib.evaluation.conformal import describe_sets
 from lib.evaluation.display import open_template
+from lib.evaluation.limits import describe_sets
 from lib.evaluation.metrics import Score
 from lib.evaluation.verdict import doubt_contest, read_without_looking
 from lib.models.record import Record, read_found

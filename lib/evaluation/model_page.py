@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from lib.base.workspace import Workspace
-from lib.evaluation.conformal import describe_sets
 from lib.evaluation.display import save_page
+from lib.evaluation.limits import describe_sets
 from lib.evaluation.metrics import Score
 from lib.evaluation.wording import format_number
 from lib.models.record import Record

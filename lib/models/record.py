@@ -12,8 +12,8 @@ from lib.data.split import identify_set, read_split
 
 
 @dataclass(frozen=True)
-class AnswerSets:
-    """The limit of answer sets, as 10 has calibrated it: `conformal.find_limit`."""
+class SetLimit:
+    """The limit of answer sets, as 10 has calibrated it: `limits.find_limit`."""
 
     coverage: float = 0.95  # share of the groups whose sets should hold the truth
     limit: float | None = None  # a probability; None where groups are too few
@@ -70,7 +70,7 @@ class Record:
     # What was found of it later.
     temperature: float | None = None
     calibrated_on: str = ""  # "" for validation pictures
-    answer_sets: AnswerSets = AnswerSets()
+    answer_sets: SetLimit = SetLimit()
     strangers: StrangerLimit = StrangerLimit()
     # As 10 was told: of the model, and what the Hub calls its pictures.
     licence: str = ""

@@ -12,7 +12,7 @@ from nbconvert.filters import markdown2html
 from lib.evaluation import card, metrics
 from lib.evaluation.calibration import calibrate
 from lib.evaluation.wording import format_bounds, format_percent
-from lib.models.record import AnswerSets, Record
+from lib.models.record import Record, SetLimit
 
 CLASSES = [
     "<img src=x>",
@@ -133,7 +133,7 @@ def test_names_are_text(write):
 
 
 def test_card_says_what_answer_sets_promise_and_which_class_they_serve_least(write):
-    _, text, _ = write(answer_sets=AnswerSets(0.95, 0.1, 40, lowest=["007", 3, 9]))
+    _, text, _ = write(answer_sets=SetLimit(0.95, 0.1, 40, lowest=["007", 3, 9]))
 
     assert "about 95 of 100 pictures, on average over all classes" in text
     assert "007 they held it for 3 of 9 pictures" in text

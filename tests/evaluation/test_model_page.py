@@ -31,7 +31,7 @@ from lib.evaluation import metrics, model_page
 from lib.evaluation.calibration import calibrate
 from lib.evaluation.wording import format_percent
 from lib.models import classify, litert, resemblance, saved
-from lib.models.record import AnswerSets, Record, StrangerLimit, update_record
+from lib.models.record import Record, SetLimit, StrangerLimit, update_record
 from lib.models.temperature import apply_temperature
 
 SIDE = 24
@@ -47,7 +47,7 @@ RECORD = Record(
     demo=True,
     network="net",
     backbone_origin={"licence": "Own <b>", "asks": "a copy of it", "source": "page"},
-    answer_sets=AnswerSets(0.8, limit=0.3, groups=60),
+    answer_sets=SetLimit(0.8, limit=0.3, groups=60),
 )
 ASKED = (EVERY % 3, np.eye(3)[EVERY // 8], EVERY, RECORD)
 SCORE = metrics.evaluate(*ASKED, calibrate(*ASKED))

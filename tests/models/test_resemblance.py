@@ -12,8 +12,8 @@ from lib.data import pixels, split
 from lib.models import backbones, keys, parts, resemblance, saved
 from lib.models.features import cached_features
 from lib.models.record import (
-    AnswerSets,
     Record,
+    SetLimit,
     StrangerLimit,
     read_record,
     update_record,
@@ -99,7 +99,7 @@ def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_e
 
 def test_strangers_are_warned_of_first_and_have_no_set(judged, tmp_path, capsys):
     path = judged.results / "models/small_transfer.keras"
-    sets = AnswerSets(0.95, limit=0.01, groups=40)
+    sets = SetLimit(0.95, limit=0.01, groups=40)
     update_record(judged, read_record(path), answer_sets=sets)
     _, known = ask(judged, tmp_path / "known.csv")
     limit_distance(judged, 1e-6)

@@ -1,7 +1,8 @@
-"""Answer sets, and the limit from pictures that taught the model nothing.
+"""The limits that pictures set which taught the model nothing: of answer sets, and of strangers.
 
-A set holds every class that is probable enough (Sadinle, Lei and Wasserman 2019). The limit is
-calibrated by the lowest scores of such pictures (Vovk et al. 2005).
+A set holds every class that is probable enough (Sadinle, Lei and Wasserman 2019). A stranger is
+farther from what a model has learned than nearly all such pictures. Either limit is calibrated by
+the lowest scores of them (Vovk et al. 2005).
 """
 
 import json
@@ -10,7 +11,10 @@ import numpy as np
 import pandas as pd
 
 from lib.evaluation.parents import find_parent
-from lib.models.record import AnswerSets, Record
+from lib.models.record import Record, SetLimit, StrangerLimit
+
+# Of pictures like the validation ones so many are not marked as strangers, on average.
+MIN_SHARE = 0.95
 
 
 def find_limit(scores: np.ndarray, groups: np.ndarray, share: float) -> float | None:
@@ -69,7 +73,7 @@ def set_columns(y_prob: np.ndarray, record: Record) -> dict[str, list]:
     return columns
 
 
-def describe_sets(kept: AnswerSets) -> str:
+def describe_sets(kept: SetLimit) -> str:
     """Say what sets promise, or that too few pictures allow none."""
     whose = "groups of pictures" if kept.grouped else "pictures"
     count = f"{kept.groups:,} validation {whose}"
@@ -83,3 +87,37 @@ def describe_sets(kept: AnswerSets) -> str:
         name, covered, pictures = kept.lowest
         said += f" Of {name} they held it for {covered:,} of {pictures:,} pictures."
     return said
+
+
+def limit_strangers(
+    known_distances: np.ndarray, groups: np.ndarray, coverage: float
+) -> StrangerLimit:
+    """Find the distance beyond which a picture is a stranger.
+
+    Args:
+        known_distances: float (n,), of the validation pictures.
+        groups: int (n,), the group of each.
+        coverage: of the answer sets. What these may miss may be marked, one in twenty at most.
+    """
+    share = max(coverage, MIN_SHARE)
+    limit = find_limit(-known_distances, groups, 1 - share)
+    return StrangerLimit(
+        mark=f"farther from its training pictures than {100 * share:g} of 100 validation pictures",
+        farthest=None if limit is None else -limit,
+        groups=len(np.unique(groups)),
+    )
+
+
+def mark_strangers(distances: np.ndarray, strangers: StrangerLimit) -> list[str]:
+    """Return the mark, or "", of each picture; of distances, float (k,), NaN has none."""
+    # Nothing is farther than NaN, which None becomes.
+    farthest = np.array(strangers.farthest, float)
+    return np.where(distances > farthest, strangers.mark, "").tolist()
+
+
+def describe_strangers(strangers: StrangerLimit) -> str:
+    """Say what the mark of `limit_strangers` means."""
+    count = f"{strangers.groups:,} validation pictures (groups count once)"
+    if strangers.farthest is None:
+        return f"{count} are too few to tell strangers."
+    return f'"{strangers.mark}" marks strangers; {count} set the limit.'
