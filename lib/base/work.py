@@ -17,8 +17,8 @@ def show_progress(
 
     One step, or none, has no bar.
     """
-    is_short = (total or len(steps)) < 2
-    return tqdm(steps, desc, total, file=sys.stdout, disable=is_short, **options)
+    count = len(steps) if total is None else total
+    return tqdm(steps, desc, count, file=sys.stdout, disable=count < 2, **options)
 
 
 def run_blocks(
