@@ -12,10 +12,9 @@ from PIL.ExifTags import Base
 
 # The frame of a JPEG that is lossless, or has 12 or 16 bits a sample: a marker, its length, bits, size, and
 # the number of colours, which goes with the length. Nothing else in a file looks like that.
-UNUSUAL = re.compile(
-    rb"\xff(?:[\xc3\xc7\xcb\xcf]|[\xc0-\xcf](?=..[\x0c\x10]))"
-    rb"\0(?:\x0b.{5}\x01|\x11.{5}\x03|\x14.{5}\x04)",
-    re.S,
+UNUSUAL = (
+    rb"(?s)\xff(?:[\xc3\xc7\xcb\xcf]|[\xc0-\xcf](?=..[\x0c\x10]))"
+    rb"\0(?:\x0b.{5}\x01|\x11.{5}\x03|\x14.{5}\x04)"
 )
 # What a TIFF of 16 bits may say of its samples, and OpenCV reads rightly; first what a missing tag means.
 DEEP_KINDS = {
@@ -59,7 +58,7 @@ def is_unusual(data: bytes) -> bool:
 
     simplejpeg would write more of it than fits.
     """
-    return data.startswith(b"\xff\xd8") and UNUSUAL.search(data) is not None
+    return data.startswith(b"\xff\xd8") and re.search(UNUSUAL, data) is not None
 
 
 def _get_tags(picture):

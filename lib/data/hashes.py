@@ -108,9 +108,10 @@ def pair_hashes(
             found.append(a[is_near] * len(both) + b[is_near])
         pairs = np.unique(np.concatenate(found))
     a, b = np.divmod(pairs, len(both))
-    pictures = pd.DataFrame({"a": np.minimum(a, b % n), "b": np.maximum(a, b % n)})
-    pictures["mirrored"] = b >= n
-    return pictures[pictures.a < pictures.b].drop_duplicates(ignore_index=True)
+    first = np.minimum(a, b % n)
+    second = np.maximum(a, b % n)
+    pairs = pd.DataFrame({"a": first, "b": second, "mirrored": b >= n})
+    return pairs[pairs.a < pairs.b].drop_duplicates(ignore_index=True)
 
 
 def _pair_equal(values, count):

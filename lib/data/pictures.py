@@ -22,18 +22,13 @@ ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".spli
 # Whatever a file is called. Pillow knows further formats, which run other programs.
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
 TIFF = rb"II[*+]\0|MM\0[*+]"  # with a plus those of more than 4 GB
-BEGINNINGS = re.compile(
-    rb"\xff\xd8|\x89PNG|RIFF.{4}WEBP|BM|GIF8|.{4}ftypavi[fs]|" + TIFF, re.S
-)
-HEIF_BEGINNINGS = re.compile(rb".{4}ftyp(hei|hev|mif|msf)", re.S)
+BEGINNINGS = rb"(?s)\xff\xd8|\x89PNG|RIFF.{4}WEBP|BM|GIF8|.{4}ftypavi[fs]|" + TIFF
+HEIF_BEGINNINGS = rb"(?s).{4}ftyp(hei|hev|mif|msf)"
 # JPEG 2000, the plain formats of netpbm, and RAW files (ORF, RW2, RAF, CR3): pictures, and nothing
 # here reads them.
-OTHER_BEGINNINGS = re.compile(
-    rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7]\s|IIR[OS]|MMOR|IIU\0|FUJIFILMCCD|.{4}ftypcrx",
-    re.S,
-)
+OTHER_BEGINNINGS = rb"(?s)\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7]\s|IIR[OS]|MMOR|IIU\0|FUJIFILMCCD|.{4}ftypcrx"
 # 2024:05:01 12:00:00, also as ISO 8601 has it; what stands behind, as fractions, is passed over.
-DATE = re.compile(r"([12]\d{3})[:-](\d\d)[:-](\d\d)[ T](\d\d:\d\d:\d\d)")
+DATE = r"([12]\d{3})[:-](\d\d)[:-](\d\d)[ T](\d\d:\d\d:\d\d)"
 HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
 if HAS_HEIF:
     import pillow_heif
@@ -180,7 +175,7 @@ def _read_exif(picture):
             orientation = exif.get(Base.Orientation)
         dates = exif.get_ifd(IFD.Exif)
         text = f"{dates.get(Base.DateTimeOriginal)} {dates.get(Base.DateTimeDigitized)}"
-        date = DATE.search(text).expand(r"\1-\2-\3T\4")
+        date = re.search(DATE, text).expand(r"\1-\2-\3T\4")
         taken = np.datetime64(date, "s")
     return orientation, taken
 
@@ -207,8 +202,8 @@ def sniff(beginning: bytes) -> str:
         return "empty"
     if beginning.startswith(b"version https://git-lfs"):
         return "git_lfs_pointer"
-    if HEIF_BEGINNINGS.match(beginning):
+    if re.match(HEIF_BEGINNINGS, beginning):
         return "" if HAS_HEIF else "needs_pillow_heif"
-    if OTHER_BEGINNINGS.match(beginning):
+    if re.match(OTHER_BEGINNINGS, beginning):
         return "unsupported"
-    return "" if BEGINNINGS.match(beginning) else "not_a_picture"
+    return "" if re.match(BEGINNINGS, beginning) else "not_a_picture"

@@ -77,15 +77,16 @@ def find_doubts(table: pd.DataFrame) -> pd.DataFrame:
     has_contrast = table.contrast >= MIN_CONTRAST
     # A smaller picture is enlarged before it is measured, which blurs any.
     is_measurable = has_contrast & (narrow >= SIDE)
-    doubts = pd.DataFrame()
-    doubts["tiny"] = narrow < MIN_SIDE
-    doubts["sliver"] = wide > MAX_ELONGATION * narrow
-    doubts["one_colour"] = ~has_contrast
-    doubts["very_dark"] = table.brightest < MIN_BRIGHTEST
-    doubts["very_bright"] = table.darkest > MAX_DARKEST
-    doubts["blurred"] = is_measurable & (table.sharpness < MIN_SHARPNESS)
-    doubts["more_frames"] = table.frames > 1
-    return doubts
+    doubts = {
+        "tiny": narrow < MIN_SIDE,
+        "sliver": wide > MAX_ELONGATION * narrow,
+        "one_colour": ~has_contrast,
+        "very_dark": table.brightest < MIN_BRIGHTEST,
+        "very_bright": table.darkest > MAX_DARKEST,
+        "blurred": is_measurable & (table.sharpness < MIN_SHARPNESS),
+        "more_frames": table.frames > 1,
+    }
+    return pd.DataFrame(doubts)
 
 
 def describe_darkness(table: pd.DataFrame) -> str:

@@ -1,7 +1,6 @@
 """What names, folders and dates tell of pictures that belong together: augmented copies, series as films."""
 
 import os
-import re
 
 import pandas as pd
 
@@ -24,14 +23,10 @@ AUGMENTED = (
     rf"|(?<![^/])(?:{WORD}\d*[ ._-]+)+(?=[^/ ._-][^/]*$)"
 )
 # Of a path without its ending, around the last number of the name, if something stands before that.
-LAST_NUMBER = re.compile(
-    r"(?P<before>(?:.*/)?(?![\W_]*\d+[^\d/]*$)[^/]*?)\d+(?P<behind>[^\d/]*)$"
-)
+LAST_NUMBER = r"^(?P<before>(?:.*/)?(?![\W_]*\d+[^\d/]*$)[^/]*?)\d+(?P<behind>[^\d/]*)$"
 # Of a path without its ending, up to the first number of the name, if a sign or a letter or two stand
 # behind: p3 of p3a, 10 of 10_left. So no digest is meant, nor what merely ends in a number.
-BEGINNING = re.compile(
-    r"((?:.*/)?[^/]*?\d+)(?=[\W_][^/]*$|[A-Za-z]{1,2}(?:[\W_][^/]*)?$)"
-)
+BEGINNING = r"^((?:.*/)?[^/]*?\d+)(?=[\W_][^/]*$|[A-Za-z]{1,2}(?:[\W_][^/]*)?$)"
 SECONDS = 60  # between pictures of one series by time, where nothing else is chosen
 
 
@@ -129,15 +124,16 @@ def _name_series(pictures):
     inside = _look_inside(pictures.file)
     paths = inside.str.replace(EXPORTED, "", regex=True)
     around = paths.str.extract(LAST_NUMBER)
-    named = pd.DataFrame(index=pictures.index)
     folder = _leave_class_out(pictures).str.extract("^([^/]+)/")[0]
     of_class = inside.str.extract("([^/]*)/")[0] + "/" + folder
     # A folder with a number in its name is the same in all classes.
-    named["folder"] = of_class.str.replace(r".*/(?=.*\d)", "", regex=True)
-    named["name"] = around.before + "#" + around.behind
-    named["beginning"] = paths.str.extract(BEGINNING)[0]
+    named = {
+        "folder": of_class.str.replace(r".*/(?=.*\d)", "", regex=True),
+        "name": around.before + "#" + around.behind,
+        "beginning": paths.str.extract(BEGINNING)[0],
+    }
     parts = pictures.file.str.extract(r"^((?:\.\./)?)")[0]
-    return named.apply(_divide, args=(inside, parts))
+    return pd.DataFrame(named).apply(_divide, args=(inside, parts))
 
 
 def _find_series(names, labels):
