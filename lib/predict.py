@@ -14,48 +14,29 @@ import os
 import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from lib.answering import answer_files
 from lib.base import workspace
 from lib.base.escapes import list_some
 from lib.base.machine import stderr_to
 from lib.base.storage import require_room
-from lib.base.workspace import Workspace, read_table, write_table
+from lib.base.workspace import Workspace, write_table
 from lib.data import pixels, preparation, sorting
 from lib.data.label_files import read_columns
 from lib.data.labels import list_files, list_groups
-from lib.data.listing import escape
 from lib.data.series import name_bursts
 from lib.data.split import find_set, read_split
-from lib.evaluation import limits, pooling
 from lib.evaluation.wording import format_right, format_things
 from lib.models.record import read_record
-from lib.models.temperature import apply_temperature
 
-# Of a class that can occur: more than the others have, where a model gives all of them 0.
-MIN_PROBABILITY = 1e-30
-# Pictures that are answered before their rows are kept.
-BLOCK = 256
 EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras PICTURES
   python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
   python -m lib.predict results/models/NAME_OF_THE_CARD.keras PICTURES --group-by folder
 """
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a model says of pictures, in their order."""
-
-    problems: np.ndarray  # str (n,), as of `classify.predict_files`
-    y_prob: np.ndarray  # float (n, classes), 0 for a class that can't occur
-    distances: (
-        np.ndarray
-    )  # float (n,), to the training pictures; NaN where none are kept
 
 
 def predict_pictures(arguments: list[str] | None = None) -> int:
@@ -181,7 +162,7 @@ def _predict(options, record, scratch):
     if options.csv:
         command = hashlib.md5(f"{vars(options)} {record}".encode())
         kept = options.csv.with_name(f"unfinished_{command.hexdigest()}.csv")
-    table = _answer(options, record, asked, kept)
+    table = answer_files(options, record, asked, kept)
     if options.labels:
         _score(options, record, ws, table, told)
     if options.csv:
@@ -199,108 +180,6 @@ def _group_by_time(ws, asked):
     return asked.assign(group=groups, taken=dated.taken)
 
 
-def _answer(options, record, asked, kept):
-    """Ask the model block by block, no group divided, and return the table of its answers.
-
-    The rows so far stand in a CSV file, `kept`, where a command that is run again finds them.
-    """
-    answer = _open_model(options, record)
-    names = asked.file.map(escape)
-    tables = []
-    left = asked
-    if kept.exists():
-        tables.append(read_table(kept))
-        left = asked[~names.isin(tables[0].file)]
-        print(
-            f"{len(left):,} of {len(asked):,} pictures are left: {kept} has the others"
-        )
-    ends = left.groupby("group", sort=False).file.size().cumsum()
-    for _, block in left.groupby(left.group.map(ends) // BLOCK):
-        rows = answer(block.reset_index(drop=True)).astype(object)
-        tables.append(rows.where(rows.notna(), ""))
-        write_table(pd.concat(tables), kept)
-    return read_table(kept).set_index("file").loc[names].reset_index()
-
-
-def _open_model(options, record):
-    """Open the model, and say what its answers promise; return a function that answers a block."""
-    # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
-    from lib.models import classify, resemblance, saved
-
-    model, _ = saved.open_model(options.model)
-    if record.thresholds:
-        return lambda block: classify.list_labels(
-            model, record, list(block.file), options.probabilities
-        )
-    known = _open_known(options.model, record, model)
-    print("temperature:", record.temperature or "none is stored, 08 fits one")
-    if options.classes:
-        print(f"only {', '.join(options.classes)} can occur here: sets promise nothing")
-    elif record.answer_sets.limit is None:
-        print("no limit of sets is stored: 10_hand_over finds one in enough pictures")
-    else:
-        print(limits.describe_sets(record.answer_sets))
-
-    def answer(block: pd.DataFrame) -> pd.DataFrame:
-        files = list(block.file)
-        y_prob, features, problems = classify.predict_files(model, Path(), files)
-        if options.classes:
-            possible = np.isin(record.class_names, options.classes)
-            y_prob = np.maximum(y_prob, MIN_PROBABILITY) * possible
-        distances = np.full(len(files), np.nan)
-        if known is not None:
-            distances = resemblance.measure_distances(features, known)
-        answers = Answers(problems, y_prob, distances)
-        return _tabulate(options, record, block, answers)
-
-    return answer
-
-
-def _open_known(path, record, model):
-    """Return the features of training pictures; None, and a line, where these tell no strangers."""
-    from lib.models import resemblance
-    from lib.models.parts import find_parts
-
-    try:
-        find_parts(model)
-        known = resemblance.open_features(path.with_suffix(".npz"), record)
-    except ValueError as error:
-        print(error)
-        return None
-    print(limits.describe_strangers(record.strangers))
-    return known
-
-
-def _tabulate(options, record, block, answers):
-    """Return the rows of a block."""
-    from lib.models import classify
-
-    scaled = apply_temperature(answers.y_prob, record.temperature or 1)
-    notes = np.array(limits.mark_strangers(answers.distances, record.strangers))
-    # What sets promise holds for pictures like those that the model knows.
-    is_promised = record.answer_sets.limit is not None and not options.classes
-    sets = pd.DataFrame(limits.set_columns(scaled, record))
-    columns = sets[is_promised & (notes == "")].reindex(sets.index)
-    columns = columns.assign(
-        distance=answers.distances.astype(float).round(6), note=notes
-    )
-    columns = columns.join(block.filter(["taken"]))
-    if options.group_by:
-        pooled = pooling.group_columns(
-            scaled, record.class_names, block.group, usable=answers.problems == ""
-        )
-        columns = columns.assign(**pooled)
-    return classify.predictions_table(
-        block.file,
-        answers.y_prob,
-        answers.problems,
-        record,
-        top=options.top,
-        probabilities=options.probabilities,
-        columns=columns.to_dict("series"),
-    )
-
-
 def _score(options, record, ws, table, told):
     """Say how many pictures, and groups, are answered rightly, and which are not scored."""
     told = told.fillna("").reset_index()
@@ -310,17 +189,20 @@ def _score(options, record, ws, table, told):
     is_possible = rows.truth.isin(options.classes or record.class_names)
     is_scored = is_possible & ~is_known
     scored = rows[is_scored]
-    right = format_right(scored.label == scored.truth, related[is_scored])
-    print(f"labels: {right} pictures")
+    _print_right(scored.label == scored.truth, related[is_scored], "pictures")
     if options.group_by:
         truths = scored.groupby("group").truth.transform("nunique")
         groups = scored[truths == 1].drop_duplicates("group")
-        right = format_right(groups.group_label == groups.truth, groups.group)
-        print(f"labels: {right} groups")
+        _print_right(groups.group_label == groups.truth, groups.group, "groups")
     _count(is_possible & is_known, "that training or validation hold: not scored")
     _count(is_class & ~is_possible, "whose label --classes leaves out: not scored")
     marked = (rows.note[~is_class] != "").sum()
     _count(~is_class, f"of other species, of which {marked} are marked as strangers")
+
+
+def _print_right(is_right, groups, things):
+    if len(is_right):
+        print(f"labels: {format_right(is_right, groups)} {things}")
 
 
 def _count(is_so, what):
@@ -340,9 +222,7 @@ def _relate(options, record, ws, new):
     except (OSError, ValueError) as error:
         print(error)
     if known.empty:
-        print(
-            f"Note: {results} has not the pictures that this model has learned from, so all count as new."
-        )
+        print(f"Note: {results} lacks the split of this model: all count as new.")
     size = record.image_size
     decoded, _ = pixels.decode_pictures(ws, Path.cwd(), new, [size])
     return preparation.group_new(ws, decoded, known, size)
@@ -357,22 +237,12 @@ def _write_answers(options, files, table):
     """Sort the pictures, or print the table, a warning before the answer."""
     answers = _drop_problem(table)
     if options.sort_into:
-        _sort_pictures(options, files, table)
+        sorting.sort_pictures(options.sort_into, files, table, options.sort_below)
         write_table(answers, options.sort_into / "predictions.csv")
     elif not options.csv:
         if "note" in answers:
             answers.insert(1, "note", answers.pop("note"))
         print(answers.to_string(index=False))
-
-
-def _sort_pictures(options, files, table):
-    """Copy the pictures that can be read into folders by answer, and count them."""
-    usable = table[table.problem == ""]
-    is_unsure = usable.probability.astype(float) < options.sort_below
-    names = usable.label.mask(is_unsure | (usable.note != ""), sorting.TO_CHECK)
-    sorting.copy_pictures(options.sort_into, files[usable.index], names)
-    counts = [f"{count:,} {name}" for name, count in names.value_counts().items()]
-    print(f"copied into {options.sort_into}: {', '.join(counts)}")
 
 
 if __name__ == "__main__":

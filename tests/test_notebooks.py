@@ -30,7 +30,7 @@ evaluation.intervals evaluation.comparisons evaluation.label_tests evaluation.po
 evaluation.limits evaluation.wording evaluation.predictions
 evaluation.verdict evaluation.figures evaluation.display evaluation.galleries evaluation.neighbours evaluation.model_page
 evaluation.card evaluation.review evaluation.report
-cluster predict runner chain start""".split()
+cluster answering predict runner chain start""".split()
 # A reason, which Colab shows above the field of its form; then name, default and field.
 REASON = r"# @markdown \S.{12,}"
 FIELD = r"(\w+): [\w |]+ = (.*?)  # @param (.*?)(?:  # fmt: skip)?"

@@ -148,13 +148,9 @@ def _match_rows(path, files, folders, needed):
 def read_columns(
     path: Path, columns: list[str], files: Sequence[str], folders: Sequence[Path]
 ) -> pd.DataFrame:
-    """Return what columns of a CSV file, which must have the first, say of each file.
+    """Return what columns of a CSV file, which must have the first, say of each file, which is the index.
 
-    Args:
-        files: As of `read_rows`, and so are `folders`.
-
-    Returns:
-        The columns, with the files as index; missing where no row means a file.
+    A file that no row means is missing in each. Files and folders are those of `read_rows`.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -184,9 +180,8 @@ def read_corrections(
     """Read the labels that a person has corrected; there are none where `path` is None.
 
     Returns:
-        Columns file and problem, as of `read_rows`, though all may fit no file; label ("" for a file
-        that is left out), digest ("" where none is given), and holds, bool: whether the file has the
-        content of that digest, or none is given.
+        Columns file and problem, as of `read_rows`, though all may fit no file; label ("" leaves out);
+        digest, "" where none is given; holds, bool: whether the file has that content, or none is given.
     """
     columns = ["file", "label", "digest", "problem"]
     if path is None:

@@ -58,11 +58,11 @@ def list_pictures(
         rows = read_rows(ws.train_labels, listed.file, [train])
         listed, told = apply_rows(listed, ws.train_labels, rows)
         findings.append(told)
+    _note_names(listed)
     listed = group_files(listed, odd, group_by)
     if ws.corrections:
         listed, corrected = _correct_labels(listed, ws.corrections, train)
         findings.append(corrected)
-    _note_names(listed)
     findings.append(find(listed.file[listed.label == ""], "no_label"))
     listed = listed.sort_values("file", ignore_index=True)
     return listed, pd.concat(findings, ignore_index=True)
@@ -109,25 +109,17 @@ def _correct_labels(listed, path, folder):
 def _note_names(listed):
     """Note classes and groups whose names may be slips; nothing is merged."""
     classes = set(listed.label)
-    nothing = {name for name in classes if name.casefold() in [*NOTHING, "?"]}
+    alike = find_alike(classes) + find_alike(listed.group)
+    none = {name for name in classes if name.casefold() in [*NOTHING, "?"]}
     several = {name for name in classes if re.search("[|;]", name)}
-    for odd, said in (
-        (
-            find_alike(classes),
-            "classes differ only in capitals, zeros or .0, and stay apart",
-        ),
-        (find_alike(listed.group), "groups differ only in zeros or .0, and stay apart"),
-        (
-            nothing,
-            "these are taken for names of classes (a picture of no class has an empty cell)",
-        ),
-        (
-            several,
-            "these are taken for one class each (several for a picture stand in multi_labels)",
-        ),
-    ):
-        if odd:
-            print(f"Note: {said}: {list_some(odd)}.")
+    notes = {
+        "classes or groups differ only in capitals, zeros or .0, and stay apart": alike,
+        "these are taken for classes, though a picture of none has an empty cell": none,
+        "these are taken for one class each; several stand in multi_labels": several,
+    }
+    for said, names in notes.items():
+        if names:
+            print(f"Note: {said}: {list_some(names)}.")
 
 
 def list_new_pictures(

@@ -1,8 +1,9 @@
 """Copies of pictures in folders by a model's answers."""
 
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
+
+import pandas as pd
 
 TO_CHECK = "to_check"
 
@@ -26,12 +27,27 @@ def check_target(folder: Path, places: list[str], class_names: list[str]) -> Non
             )
 
 
-def copy_pictures(folder: Path, files: Iterable[str], names: Iterable[str]) -> None:
-    """Copy files into the folders with these names, one for each; of files of one name all but the first get a number."""
-    for file, name in zip(files, names):
+def sort_pictures(
+    folder: Path, files: pd.Series, table: pd.DataFrame, min_probability: float
+) -> None:
+    """Copy pictures that can be read into folders called as their answers, and count them.
+
+    Strangers, and what is less probable, go to `TO_CHECK`; of files of one name all but the first get
+    a number.
+
+    Args:
+        files: paths.
+        table: their answers as text, columns label, probability, note and problem.
+    """
+    usable = table[table.problem == ""]
+    is_unsure = usable.probability.astype(float) < min_probability
+    names = usable.label.mask(is_unsure | (usable.note != ""), TO_CHECK)
+    for file, name in zip(files[usable.index], names):
         copy = folder / name / Path(file).name
-        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.parent.mkdir(exist_ok=True)
         shutil.copy2(file, _add_number(copy))
+    counts = [f"{count:,} {name}" for name, count in names.value_counts().items()]
+    print(f"copied into {folder}: {', '.join(counts)}")
 
 
 def _add_number(path):

@@ -16,7 +16,7 @@ from keras import layers
 from PIL import ExifTags, Image
 from scipy.special import softmax
 
-from lib import predict
+from lib import answering, predict
 from lib.base.workspace import read_table, write_table
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
@@ -381,7 +381,7 @@ def test_command_that_was_killed_goes_on_to_the_same_table(
 ):
     options = ["--group-by", groups, "--top=2"]
     _, whole = ask(model_file, [pictures], *options)
-    monkeypatch.setattr(predict, "BLOCK", 5)
+    monkeypatch.setattr(answering, "BLOCK", 5)
     answer = classify.predict_files
     asked = []
 
@@ -458,7 +458,7 @@ def test_answers_are_counted_by_labels_of_any_folder(
     assert f"labels: {right} pictures" in shown
     assert right.endswith(f"{(known.label == known.truth).sum()} of 32")
     assert "4 pictures of other species, of which 0 are marked" in shown
-    assert "so all count as new" in shown
+    assert "all count as new" in shown
 
 
 def test_pictures_and_groups_have_a_score_each(
