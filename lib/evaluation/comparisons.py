@@ -12,9 +12,8 @@ from lib.evaluation.intervals import LEVEL, sum_groups
 
 # Fewer trainings of a configuration can't tell how much seeds matter.
 MIN_RUNS = 5
-# Odd, so that no p equals a level; for each pair that is tested more are needed.
-FLIPS = 9999
-FLIPS_PER_TEST = 100
+# Odd, so that no p equals a level; so many can establish one of 499 pairs.
+FLIPS = 19999
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,7 @@ class Pair:
     established: bool = False  # p_holm < LEVEL, exactly where the interval excludes 0
 
 
-def compare_configurations(
-    correct: dict[str, dict],
-    groups: np.ndarray,
-    names: Sequence[tuple[str, str]] | None = None,
-) -> list[Pair]:
+def compare_configurations(correct: dict[str, dict], groups: np.ndarray) -> list[Pair]:
     """Compare each pair of configurations that have runs in common.
 
     These are runs of one seed; a run that no seed decides, with every run of the other; one
@@ -48,21 +43,25 @@ def compare_configurations(
         correct: configuration to {seed: bool (n,), whether that run is right on each
             picture}; the seed is None where none decides.
         groups: int (n,).
-        names: the pairs that are compared; all without it.
     """
-    names = names or list(itertools.combinations(correct, 2))
-    compared = list(_subtract_pairs(correct, names))
-    count = len(names)
+    compared = []
     p_values = []
-    for _, _, differences in compared:
-        _, _, p_value = compare_runs(differences, groups, tests=count)
-        is_judged = len(differences) == 1 or len(differences) >= MIN_RUNS
-        p_values.append(p_value if is_judged else np.nan)
+    for model, other in itertools.combinations(correct, 2):
+        differences = _subtract(correct[model], correct[other])
+        runs = len(differences)
+        if runs == 0:
+            continue
+        if differences.mean() < 0:
+            compared.append((other, model, -differences))
+        else:
+            compared.append((model, other, differences))
+        _, _, p_value = compare_runs(differences, groups)
+        p_values.append(np.nan if 1 < runs < MIN_RUNS else p_value)
     steps = correct_tests(p_values)
+    # The same tests once more, so that each interval has the level of its step.
     pairs = []
     for (model, other, differences), step in zip(compared, steps.itertuples()):
-        # The same test once more, so that the interval has the level of its step.
-        low, high, _ = compare_runs(differences, groups, step.level, tests=count)
+        low, high, _ = compare_runs(differences, groups, step.level)
         pair = Pair(
             model=model,
             other=other,
@@ -77,18 +76,6 @@ def compare_configurations(
         )
         pairs.append(pair)
     return pairs
-
-
-def _subtract_pairs(correct, names):
-    """Yield the pairs that have runs in common: who is ahead, the other, the differences."""
-    for one, other in names:
-        differences = _subtract(correct[one], correct[other])
-        if len(differences) == 0:
-            continue
-        if differences.mean() < 0:
-            yield other, one, -differences
-        else:
-            yield one, other, differences
 
 
 def _subtract(runs, others):
@@ -116,7 +103,7 @@ def correct_tests(p_values: Sequence[float]) -> pd.DataFrame:
 
 
 def compare_runs(
-    differences: np.ndarray, groups: np.ndarray, level: float = LEVEL, tests: int = 1
+    differences: np.ndarray, groups: np.ndarray, level: float = LEVEL
 ) -> tuple[float, float, float]:
     """Test whether the mean of paired differences is 0, by a paired t.
 
@@ -127,7 +114,6 @@ def compare_runs(
         differences: float (runs, pictures), -1 to 1.
         groups: int (pictures,).
         level: how often the interval may miss the truth.
-        tests: how many p are compared with one level, on which the number of flips depends.
 
     Returns:
         low and high, the interval of the mean; and p_value.
@@ -135,7 +121,7 @@ def compare_runs(
     runs = len(differences)
     sums, sizes = sum_groups(np.mean(differences, axis=0), groups)
     if runs == 1 and sizes.max() > 1:
-        return _flip_groups(sums, sizes, level, tests)
+        return _flip_groups(sums, sizes, level)
     mean, variance, df = _estimate_mean(sums, sizes)
     if runs > 1:
         of_pictures = variance**2 / df
@@ -168,7 +154,7 @@ def _estimate_mean(sums, sizes):
     return mean, variance, df
 
 
-def _flip_groups(sums, sizes, level, tests):
+def _flip_groups(sums, sizes, level):
     """Test whether groups favour neither side: flip the signs of their sums at random.
 
     The mean of the groups that are flipped, a random half of all, lies above the true
@@ -178,8 +164,7 @@ def _flip_groups(sums, sizes, level, tests):
     rounded = np.round([sums, sizes], 12)
     kinds, counts = np.unique(rounded, axis=1, return_counts=True)
     rng = np.random.default_rng(0)
-    flips = FLIPS + FLIPS_PER_TEST * tests
-    flipped = rng.binomial(counts, 0.5, size=(flips, len(counts)))
+    flipped = rng.binomial(counts, 0.5, size=(FLIPS, len(counts)))
     # As they were observed is one way, too.
     flipped[0] = 0
     half = kinds @ flipped.T
@@ -192,7 +177,7 @@ def _flip_groups(sums, sizes, level, tests):
     if p_value >= level:
         # At least as wide as with one more group won by each side: else a tie has no width.
         size = np.sqrt(np.mean(sizes**2))
-        won, lost = rng.integers(0, 2, size=(2, flips))
+        won, lost = rng.integers(0, 2, size=(2, FLIPS))
         extra = np.array([won - lost, won + lost])
         bounds.append(_find_bounds(half + size * extra, level))
     low = np.min(bounds)

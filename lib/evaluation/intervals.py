@@ -10,24 +10,25 @@ from scipy.stats import t
 LEVEL = 0.05
 
 
-def effective_sample_size(
-    groups: np.ndarray, correct: np.ndarray | None = None
-) -> float:
-    """Return how many independent pictures tell as much: n² / Σ sizes² (Kish 1965).
+def effective_sample_size(groups: np.ndarray) -> float:
+    """Return how many independent pictures tell as much as groups, int (n,): n² / Σ sizes² (Kish 1965).
 
-    That takes all pictures of a group for the same one. Where the groups differ still more,
-    as hard bursts beside easy pictures do, it is p (1 - p) / their own variance.
-
-    Args:
-        groups: int (n,).
-        correct: bool or float (n,), whose mean is p; without it only sizes count.
+    That takes all pictures of a group for the same one.
     """
-    sums, sizes = sum_groups(correct, groups)
-    return count_different(sums, sizes)
+    _, sizes = np.unique(groups, return_counts=True)
+    return count_different(sizes, sizes)
 
 
 def count_different(sums: np.ndarray, sizes: np.ndarray) -> float:
-    """Return `effective_sample_size` of groups: how many are right in each, and its size."""
+    """Return `effective_sample_size` of groups, or less where a few of them are unlike the others.
+
+    Where groups differ more than if their pictures were the same one, as hard bursts beside easy
+    pictures do, it is p (1 - p) / their own variance.
+
+    Args:
+        sums: float (groups,), how many pictures of each are right; p is their share of all.
+        sizes: int (groups,), how many pictures each has.
+    """
     count = sizes.sum()
     squares = max(sizes @ sizes, 1)
     n = count**2 / squares
@@ -40,10 +41,8 @@ def count_different(sums: np.ndarray, sizes: np.ndarray) -> float:
     return float(n)
 
 
-def sum_groups(
-    values: np.ndarray | None, groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the sum of the values of each group, of None their number, and its size."""
+def sum_groups(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sum of the values of each group, and its size."""
     _, group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     return np.bincount(group, weights=values), sizes
 

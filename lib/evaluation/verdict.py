@@ -76,11 +76,9 @@ def find_answer(
     """
     table = predictions.configurations
     files = None
-    if (
-        without_looking is not None
-        and without_looking.index.isin(predictions.files).all()
-    ):
-        files = without_looking.reindex(predictions.files).to_numpy(bool)
+    if without_looking is not None:
+        told = without_looking.reindex(predictions.files)
+        files = told.to_numpy(bool) if told.notna().all() else None
     tests = _test_configurations(predictions, files)
     best = _choose(predictions, tests.index[tests.is_useful])
     others = _describe_others(predictions, best)
@@ -115,7 +113,7 @@ def _test_configurations(predictions, files):
     if files is not None and files.mean() > baseline:
         p_files = [_beat(files, predictions, k) for k in range(len(predictions.labels))]
     p_labels = measure_association(
-        predictions.y_true, predictions.y_pred, predictions.groups, count
+        predictions.y_true, predictions.y_pred, predictions.groups
     )
     tests = pd.DataFrame({"p_labels": p_labels, "p_files": p_files})
     highest = tests.groupby(predictions.runs.configuration).max()
@@ -163,11 +161,11 @@ def _describe_others(predictions, best):
 
 
 def _list_unrepeated(predictions, labels, others):
-    runs = predictions.configurations.runs
     unrepeated = []
-    for name in runs.index[runs < MIN_RUNS]:
-        kind = predictions.models[labels[name]].kind
-        if kind in REPEATED and others.get(name) != "worse":
+    for name, runs in predictions.configurations.runs.items():
+        is_worse = others.get(name) == "worse"
+        is_repeated = predictions.models[labels[name]].kind in REPEATED
+        if runs < MIN_RUNS and is_repeated and not is_worse:
             unrepeated.append(name)
     return unrepeated
 

@@ -40,13 +40,7 @@ def format_bounds(low: float, high: float) -> str:
 def _format_share(share):
     if share in (0, 1) or 0.01 <= share <= 0.99:
         return f"{100 * share:.0f}"
-    return f"{np.clip(100 * share, 0.1, 99.9):.1f}"
-
-
-def format_points(share: float, other: float) -> str:
-    """Format the difference of two shares as `format_percent` shows them: "53 points"."""
-    shown = float(_format_share(share)) - float(_format_share(other))
-    return format_things(max(1, round(abs(shown))), "point")
+    return f"{min(max(100 * share, 0.1), 99.9):.1f}"
 
 
 def format_things(count: int, thing: str) -> str:
