@@ -160,14 +160,6 @@ def test_card_says_how_often_the_parent_is_right_and_how_many_mistakes_stay_with
     assert within > 0
 
 
-def test_text_says_on_which_network_a_model_is_built_and_whether_pictures_were_changed(
-    write,
-):
-    _, text, _ = write(network="ResNet50", parameters={"augment": True})
-
-    assert "Net</b> of ResNet50, augmentation." in html.unescape(text)
-
-
 @pytest.mark.parametrize(
     ("notice", "about"),
     [

@@ -182,15 +182,6 @@ def test_a_long_name_of_a_file_is_whole_in_its_title_and_in_two_parts_of_one_lin
     assert "<span>23456789.jpg</span>" in text
 
 
-def test_forty_rows_of_a_gallery_are_shown_and_the_others_counted():
-    rows = dict.fromkeys(range(50), PICTURES[:1])
-
-    text = galleries.picture_grid(rows, "all")
-
-    assert text.count("<img") == 40
-    assert "40 of 50" in text
-
-
 def test_maps_that_are_too_coarse_are_not_shown():
     maps = {"good": np.ones((1, 5, 6)), "bad": np.ones((1, 6, 6))}
 

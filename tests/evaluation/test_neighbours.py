@@ -46,16 +46,6 @@ def test_all_copies_are_found_and_no_others(drawn):
     assert pairs.b.tolist() == list(range(200, 220))
 
 
-def test_many_copies_of_one_picture_are_found(drawn):
-    rows, thumbnails = drawn
-    rows[200:207] = rows[0]
-    thumbnails[200:207] = thumbnails[0]
-
-    pairs = find_copies(rows[:207], thumbnails[:207])
-
-    assert set(pairs.a) | set(pairs.b) == {0, *range(200, 207)}
-
-
 @pytest.mark.parametrize(("levels", "count"), [(25, 20), (26, 0)])
 def test_close_features_of_other_brightness_are_no_copies(drawn, levels, count):
     rows, thumbnails = drawn

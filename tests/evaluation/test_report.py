@@ -355,19 +355,6 @@ def read(part, value, **options):
     return html.unescape(show_part(part, value, **options).data)
 
 
-def test_box_says_how_many_series_lie_in_both_parts(ws, draw_classes, prepare_set):
-    draw_classes(ws.train, 12)
-    for path in ws.train.glob("*/*.png"):
-        film, frame = divmod(int(path.stem), 4)
-        path.rename(path.with_name(f"film{film}_{frame}.png"))
-    prepare_set(ws)
-
-    box = read("verdict", describe_four(ws))
-
-    assert re.search(r"by name: \d of 9, as ", box)
-    assert "GROUP_BY" in box
-
-
 def test_models_stand_beside_the_number_of_corrected_validation_labels(prepared):
     files = ["0.png", "3.png", "of_training.png"]
     corrected = pd.DataFrame({"file": files, "problem": "blurred;corrected"})
