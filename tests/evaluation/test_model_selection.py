@@ -1,6 +1,7 @@
 """Candidates on the same folds: how rarely a difference is claimed that is none, and the choice."""
 
 import html
+import itertools
 import re
 from types import SimpleNamespace
 
@@ -22,6 +23,7 @@ from lib.models.record import Record, Rise
 
 EVERY = np.arange(200)
 TOOLS = {
+    "itertools": itertools,
     "np": np,
     "pd": pd,
     "student": stats.t,
