@@ -17,12 +17,7 @@ def make_numbered(**options):
 
 def read_epoch(batches):
     """Return all pictures and one-hot labels of an epoch, and go to the next."""
-    images = []
-    labels = []
-    for index in range(len(batches)):
-        some, of_some = batches[index]
-        images.append(some)
-        labels.append(of_some)
+    images, labels = zip(*batches)
     batches.epoch += 1
     return np.concatenate(images), np.concatenate(labels)
 
