@@ -53,7 +53,7 @@ def decode_pictures(
     """
     stores = {key: open_rows(ws.scratch, key) for key in [FACTS, *image_sizes]}
     read = _decode_files(ws, folder, list(files.file), stores)
-    is_whole = (read.problem == "").array
+    is_whole = (read.problem == "").to_numpy()
     digests = read.digest[is_whole].array
     facts = Selection(stores[FACTS], digests)[:]
     measured = {name: facts[name] for name in quality.MEASURED}
