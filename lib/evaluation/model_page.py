@@ -89,8 +89,9 @@ def compare_file(name: str, y_prob: np.ndarray, file_prob: np.ndarray) -> str:
         f"Note: {name} puts another class first for {others} of {len(y_prob)} pictures; "
         f"its probabilities differ by {mean} on average, by {highest} at most."
     )
-    is_far = differences.mean() > MAX_DIFFERENCE
-    return f"{name} does not answer as its model does" if is_far else ""
+    # What is no number is not near.
+    is_near = differences.mean() <= MAX_DIFFERENCE
+    return "" if is_near else f"{name} does not answer as its model does"
 
 
 def _describe_strangers(record, known):

@@ -8,31 +8,23 @@ import textwrap
 from pathlib import Path
 
 import keras
-import pandas as pd
+from requests import RequestException
 
 from lib.base.parameters import suggest
-from lib.base.workspace import Workspace
+from lib.base.workspace import Workspace, read_table
 from lib.models.networks import PRESET, Network, split_spec
 from lib.models.record import read_record
 
 APPLICATIONS = dict(inspect.getmembers(keras.applications, inspect.isfunction))
 # Sides in pixels of the pictures that they were trained on; 224 where none is named.
-SIDES = pd.read_csv(
-    Path(__file__).with_name("image_sizes.csv"), index_col="network"
-).side
-# Where no network can be downloaded, the demo has these, all of one file: tests/pretrain_sketches.py.
-SKETCHES = ("sketches", "sketches_random", "sketches@96")
+SIDES = (
+    read_table(Path(__file__).with_name("image_sizes.csv")).set_index("network").side
+)
+# Where no network can be downloaded, the demo has this one: tests/pretrain_sketches.py.
+SKETCHES = "sketches"
 SKETCHES_FILE = Path(__file__).parents[1] / "data/sketches.keras"
 # Of the pictures that they see. The network learned from 80, with which it errs too seldom to show anything.
 SKETCHES_SIZE = 46
-
-
-def _find_application(name):
-    """Return the function of keras.applications that builds a model; a ValueError proposes another."""
-    if name not in APPLICATIONS:
-        known = suggest(name, APPLICATIONS)
-        raise ValueError(f"keras.applications has no {name!r}{known}")
-    return APPLICATIONS[name]
 
 
 def load_backbone(
@@ -62,36 +54,40 @@ def load_backbone(
     try:
         network = _load(name, weights, size, options)
     except Exception as error:
-        is_download = _is_failed_download(error, weights)
+        is_download = _is_failed_download(error)
         if is_download and ws is not None and ws.is_demo:
             print(
                 f"Note: {name}'s weights could not be downloaded: a small network that has learned "
                 "other kinds of drawings takes its place."
             )
-            return load_backbone("sketches", None, None, {}, None)
+            return load_backbone(SKETCHES, None, None, {}, None)
+        advice = f" {_advise(name)}" if is_download else ""
+        # Keras' words may list every layer.
+        words = textwrap.shorten(str(error), 500)
         raise ValueError(
             f"BACKBONE {name} can't be loaded with WEIGHTS {weights}, IMAGE_SIZE {size}, "
-            f"BACKBONE_OPTIONS {options}: {_explain(error, is_download)}"
+            f"BACKBONE_OPTIONS {options}: {words}{advice}"
         ) from error
     network.model.trainable = False
     return network._replace(spec=spec)
 
 
-def _is_failed_download(error, weights):
-    """Tell whether no network was refused, which has a reason of its own, but a download failed."""
-    is_refused = isinstance(error, (ImportError, TypeError, ValueError))
-    return weights in (None, "imagenet") and not is_refused
+def _is_failed_download(error):
+    """Tell whether a download failed, which kagglehub says by its kind and Keras in words."""
+    return isinstance(error, RequestException) or "URL fetch failure" in str(error)
 
 
-def _explain(error, is_download):
-    """Shorten Keras' words, which may list every layer, and say what to do without a connection."""
-    words = textwrap.shorten(str(error), 500)
-    if is_download:
-        words += (
-            " Where nothing can be downloaded, name a file that lies here: of these weights, in WEIGHTS, or "
-            "of a whole network (.keras), in BACKBONE or BACKBONES."
+def _advise(name):
+    """Say how a network is had that could not be downloaded."""
+    if name.startswith(PRESET):
+        return (
+            "Presets lie on Kaggle. If it asks for a licence, accept it at "
+            "kaggle.com/models/keras, and set KAGGLE_API_TOKEN (notebooks/networks.md)."
         )
-    return words
+    return (
+        "Where nothing can be downloaded, name a file that lies here: of these weights, in WEIGHTS, or of "
+        "a whole network (.keras), in BACKBONE or BACKBONES."
+    )
 
 
 def _load(name, weights, size, options):
@@ -106,14 +102,18 @@ def _load(name, weights, size, options):
         return _load_file(Path(name), size, **options)
     if name.startswith(PRESET):
         return _load_preset(name, size, **options)
-    if name in SKETCHES:
-        return _load_sketches(name, size, **options)
+    if name == SKETCHES:
+        network = _load_file(SKETCHES_FILE, size or SKETCHES_SIZE, **options)
+        return network._replace(weights=SKETCHES)
     return _load_application(name, weights, size, **options)
 
 
 def _load_application(name, weights, size, **options):
     """Build a model of keras.applications on preprocessed pixels."""
-    build = _find_application(name)
+    if name not in APPLICATIONS:
+        known = suggest(name, APPLICATIONS)
+        raise ValueError(f"keras.applications has no {name!r}{known}")
+    build = APPLICATIONS[name]
     size = size or int(SIDES.get(name, 224))
     pixels = keras.Input((size, size, 3), name="pixels")
     model = build(
@@ -147,10 +147,11 @@ def _load_preset(spec, size):
     from keras_hub import layers, models
 
     preset = spec.removeprefix(PRESET)
+    load = models.Backbone.from_preset
+    check_handle(preset, models.Backbone.presets)
     converter = layers.ImageConverter.from_preset(preset)
     own_sizes = converter.image_size or [224]
     size = size or own_sizes[0]
-    load = models.Backbone.from_preset
     try:
         # Some can be built for any size; others have no such argument, or no other size.
         tower = load(preset, image_shape=(size, size, 3))
@@ -161,16 +162,29 @@ def _load_preset(spec, size):
     pixels = keras.Input((size, size, 3), name="pixels")
     rescaling = keras.layers.Rescaling(converter.scale or 1.0, converter.offset or 0.0)
     scaled = rescaling(pixels)
-    # Some take the pictures by name, in a dictionary.
-    named = keras.tree.map_structure(lambda _: scaled, tower.input)
-    network = keras.Model(pixels, tower(named), name=tower.name)
+    # Some take the pictures by name, in a dictionary, and some give the maps of each stage so.
+    outputs = tower(keras.tree.map_structure(lambda _: scaled, tower.input))
+    if isinstance(outputs, dict):
+        outputs = min(outputs.values(), key=lambda maps: maps.shape[1])
+    network = keras.Model(pixels, outputs, name=tower.name)
     return Network(network, size, Path(preset).name)
 
 
-def _load_sketches(name, size):
-    """Load the network of the demo; "sketches_random" has random weights in its place."""
-    network = _load_file(SKETCHES_FILE, size or SKETCHES_SIZE)
-    if name == "sketches":
-        return network._replace(weights="sketches")
-    twin = keras.models.clone_model(network.model)
-    return network._replace(model=twin, weights="untrained")
+def check_handle(preset: str, presets: dict[str, dict]) -> None:
+    """Check that a preset leads to the weights of its name, whose words may stand in another order.
+
+    keras-hub 0.32 has three that lead to those of another network.
+
+    Args:
+        preset: its name, an address or a folder.
+        presets: of keras-hub, by their names.
+
+    Raises:
+        ValueError: it leads to others.
+    """
+    if preset not in presets:
+        return
+    # An address is kaggle://OWNER/MODEL/FRAMEWORK/NAME, and perhaps a version.
+    called = presets[preset]["kaggle_handle"].split("/")[5]
+    if not set(called.split("_")) <= set(preset.split("_")):
+        raise ValueError(f"keras-hub gives the weights of {called} for {preset}")

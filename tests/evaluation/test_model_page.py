@@ -666,6 +666,8 @@ def test_file_that_answers_otherwise_than_its_model_is_refused(capsys):
     shifted = y_prob + [-0.03, 0.02, 0.01]
     assert model_page.compare_file("x.tflite", y_prob, shifted).startswith("x.tflite")
     assert "0.030 on average" in capsys.readouterr().out
+    nothing = np.full_like(y_prob, np.nan)
+    assert model_page.compare_file("x.tflite", y_prob, nothing).startswith("x.tflite")
 
 
 def test_model_without_a_litert_file_has_no_page_and_the_reason_is_told(other):

@@ -7,6 +7,7 @@ from unittest import mock
 import keras
 import numpy as np
 import pytest
+from requests import RequestException
 
 from lib.base import workspace
 from lib.models import backbones, networks, parts
@@ -273,22 +274,14 @@ def test_on_the_demo_sketches_take_the_place_of_a_failed_download(
     assert capsys.readouterr().out.startswith("Note: MobileNet")
 
 
-def load_twin(seed):
-    """Load the network of sketches with random weights; return these."""
-    keras.utils.set_random_seed(seed)
-    twin = load("sketches_random")
-    assert twin.weights == "untrained"
-    return twin.model.get_weights()
+@pytest.mark.parametrize("error", [MemoryError("the GPU is full"), OSError(28, "full")])
+def test_error_that_is_no_failed_download_is_the_networks_own_on_the_demo_too(
+    error, demo_ws, monkeypatch
+):
+    monkeypatch.setattr(MODULE.file_utils, "get_file", mock.Mock(side_effect=error))
 
-
-def test_sketches_have_a_twin_of_random_weights_that_a_seed_decides():
-    learned = load("sketches").model.get_weights()
-
-    twin = load_twin(seed=0)
-
-    assert all(map(np.array_equal, load_twin(seed=0), twin))
-    for other in (learned, load_twin(seed=1)):
-        assert not np.array_equal(other[0], twin[0])
+    with pytest.raises(ValueError, match="MobileNet .*full$"):
+        load("MobileNet", weights="imagenet", size=128, ws=demo_ws)
 
 
 def test_failed_download_is_an_error_that_says_what_to_do_without_a_connection(
@@ -296,3 +289,12 @@ def test_failed_download_is_an_error_that_says_what_to_do_without_a_connection(
 ):
     with pytest.raises(ValueError, match="MobileNet .*no route to host .*name a file"):
         load("MobileNet", weights="imagenet", size=128)
+
+
+def test_preset_that_kaggle_refuses_is_an_error_that_says_how_to_get_it(monkeypatch):
+    hub = pytest.importorskip("keras_hub")
+    refuse = mock.Mock(side_effect=RequestException("403 for dinov3"))
+    monkeypatch.setattr(hub.layers.ImageConverter, "from_preset", refuse)
+
+    with pytest.raises(ValueError, match="403 for dinov3 .*set KAGGLE_API_TOKEN"):
+        load("hub:dinov3_vit_small_lvd1689m", weights="imagenet")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from conftest import run_cells
 
 from lib.data import pixels, split
@@ -22,6 +23,7 @@ ROOMS = {
     "networks": networks,
     "parts": parts,
     "pixels": pixels,
+    "tf": tf,
     "timeit": timeit,
 }
 
@@ -49,6 +51,7 @@ def gather(specs, ws):
     names = {
         "BACKBONES": specs,
         "IMAGE_SIZE": None,
+        "ON_GPU": "",
         "SEED": 0,
         "WEIGHTS": "imagenet",
         "train_rows": table[table.part == "train"],

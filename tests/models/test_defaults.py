@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from conftest import run_cells
-from keras.src.applications import convnext, efficientnet_v2
-from test_presets import POOLING, save_preset
+from keras.src.applications import convnext
+from test_presets import save_preset
 
 from lib.base import workspace
 from lib.base.parameters import read_defaults
@@ -16,10 +16,11 @@ from lib.data.split import read_split
 from lib.models import litert, networks, resemblance, saved
 
 NOTEBOOKS = workspace.REPOSITORY / "notebooks"
-DEFAULTS = read_defaults(NOTEBOOKS / "05_backbones.ipynb")["BACKBONES"].split(", ")
+PARAMETERS = read_defaults(NOTEBOOKS / "05_backbones.ipynb")
+DEFAULTS = PARAMETERS["BACKBONES"].split(", ")
 
 # The cells of 05 that make the model.
-CONTEST = """backbones-05 backbones-07 backbones-09 backbones-11 backbones-14 05-test
+CONTEST = """backbones-05 backbones-07 backbones-09 05-look 05-gather 05-gather-all backbones-11 backbones-14 05-test
 backbones-20 backbones-23 backbones-25 backbones-27 05-record 05-save"""
 
 
@@ -40,16 +41,14 @@ def spec(request, tmp_path_factory):
     network, _ = networks.split_spec(request.param)
     if network.startswith(networks.PRESET):
         pytest.importorskip("keras_hub")
-        (family,) = [kind for kind in POOLING if f":{kind}_" in network]
+        (family,) = [kind for kind in ("dinov2", "dinov3") if f":{kind}_" in network]
         preset = tmp_path_factory.mktemp("presets") / family
-        save_preset(family, str(preset))
+        save_preset(family.upper(), str(preset))
         yield f"{networks.PRESET}{preset}@48"
         return
     with pytest.MonkeyPatch.context() as patch:
         tiny = {"depths": [1, 1, 1, 1], "projection_dims": [8, 16, 32, 64]}
         patch.setitem(convnext.MODEL_CONFIGS, "tiny", tiny | {"default_size": 224})
-        for block in efficientnet_v2.DEFAULT_BLOCKS_ARGS["efficientnetv2-s"]:
-            patch.setitem(block, "num_repeat", 1)
         yield f"{network}@32"
 
 
@@ -105,3 +104,19 @@ def test_fine_tuned_model_is_handed_over(ws, lesson):
     phone = litert.open_litert(path.with_suffix(".tflite"))
     assert np.allclose(phone.predict_on_batch(images), y_prob, atol=0.01)
     assert len(known) == (read_split(ws).part == "train").sum()
+
+
+def test_page_and_lesson_tell_what_the_table_of_networks_holds():
+    table = read_table(workspace.REPOSITORY / "lib/models/networks.csv")
+    lesson = (NOTEBOOKS / "05_backbones.ipynb").read_text("utf-8")
+    page = (NOTEBOOKS / "networks.md").read_text("utf-8")
+    entries = set(table.entry)
+
+    for row in table.itertuples():
+        scores = f"{row.million_parameters} | {row.newt} | {row.inat21} |"
+        entry = f"`{row.entry}`" if row.entry else ""
+        assert f"| {row.network} | {entry} | {scores}\n" in page
+        assert f"| {row.network} | {scores}\\n" in lesson
+    presets = [spec for spec in [*DEFAULTS, PARAMETERS["ON_GPU"]] if ":" in spec]
+    assert set(presets) <= entries
+    assert all(f"`{spec}`" in page for spec in DEFAULTS)

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import add_head
+from test_contest import gather
 
 from lib.models import backbones, parts, saved
 
@@ -13,62 +14,154 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
 )
 POOLING = {
-    "vit": "class_token",
-    "dinov2": "class_token",
-    "dinov3": "class_token",
-    "siglip": "own_vector",
-    "resnet": "mean_of_places",
+    "ViT": "class_token",
+    "DINOV2": "class_token",
+    "DINOV3": "class_token",
+    "SigLIP": "own_vector",
+    "ResNet": "mean_of_places",
 }
+SHAPE = {"image_shape": (48, 48, 3)}
 SIZES = {"hidden_dim": 16, "num_layers": 2, "num_heads": 2}
 WIDTH = {"intermediate_dim": 32}
-PATCHES = {"image_shape": (48, 48, 3), "patch_size": 16}
+PATCHES = SHAPE | {"patch_size": 16}
+TEXT = {"vocabulary_size": 9, "embedding_dim": 16, "max_sequence_length": 8}
+# The networks of keras-hub that see pictures, as small as they can be. Those that detect, segment or
+# write about pictures are not among them.
+TINY = {
+    "ViT": PATCHES | SIZES | {"mlp_dim": 32, "use_class_token": True},
+    "DINOV2": PATCHES
+    | SIZES
+    | WIDTH
+    | {"position_embedding_shape": (48, 48), "num_register_tokens": 4},
+    "DINOV3": PATCHES | SIZES | WIDTH,
+    "DeiT": PATCHES | SIZES | WIDTH,
+    "SigLIP": {},
+    "CLIP": {"projection_dim": 16},
+    "MetaCLIP2": {"projection_dim": 16},
+    "ResNet": {
+        "input_conv_filters": [64],
+        "input_conv_kernel_sizes": [3],
+        "stackwise_num_filters": [64, 16],
+        "stackwise_num_blocks": [1, 1],
+        "stackwise_num_strides": [1, 2],
+        "block_type": "basic_block",
+    },
+    "CSPNet": {
+        "stem_filters": 8,
+        "stem_kernel_size": 3,
+        "stem_strides": 1,
+        "stackwise_depth": [1, 1],
+        "stackwise_strides": [1, 2],
+        "stackwise_num_filters": [16, 32],
+        "block_type": "dark_block",
+        "stage_type": "dark",
+    },
+    "DenseNet": {"stackwise_num_repeats": [1, 1], "growth_rate": 4},
+    "EfficientNet": {
+        "stackwise_width_coefficients": [1.0],
+        "stackwise_depth_coefficients": [1.0],
+        "stackwise_kernel_sizes": [3],
+        "stackwise_num_repeats": [1],
+        "stackwise_input_filters": [8],
+        "stackwise_output_filters": [16],
+        "stackwise_expansion_ratios": [1],
+        "stackwise_squeeze_and_excite_ratios": [0.25],
+        "stackwise_strides": [1],
+        "stackwise_block_types": ["v1"],
+    },
+    "HGNetV2": {
+        "depths": [1, 1],
+        "embedding_size": 8,
+        "hidden_sizes": [16, 32],
+        "stem_channels": [3, 8, 8],
+        "hidden_act": "relu",
+        "use_learnable_affine_block": False,
+        "stackwise_stage_filters": [[8, 8, 16, 1, 1, 3], [16, 8, 32, 1, 1, 3]],
+        "apply_downsample": [False, True],
+        "use_lightweight_conv_block": [False, False],
+    },
+    "MiT": SHAPE
+    | {
+        "layerwise_depths": [1, 1],
+        "num_layers": 2,
+        "layerwise_num_heads": [1, 2],
+        "layerwise_sr_ratios": [2, 1],
+        "max_drop_path_rate": 0.1,
+        "layerwise_patch_sizes": [7, 3],
+        "layerwise_strides": [4, 2],
+        "hidden_dims": [16, 32],
+    },
+    "MobileNet": {
+        "stackwise_expansion": [[16]],
+        "stackwise_num_blocks": [1],
+        "stackwise_num_filters": [[16]],
+        "stackwise_kernel_size": [[3]],
+        "stackwise_num_strides": [[2]],
+        "stackwise_se_ratio": [[None]],
+        "stackwise_activation": [["relu6"]],
+        "stackwise_padding": [[1]],
+        "output_num_filters": 32,
+        "depthwise_filters": 8,
+        "depthwise_stride": 1,
+        "depthwise_residual": False,
+        "squeeze_and_excite": None,
+        "last_layer_filter": 16,
+        "input_num_filters": 8,
+        "input_activation": "relu6",
+        "output_activation": "relu6",
+    },
+    "MobileNetV5": {
+        "stackwise_block_types": [["er"]],
+        "stackwise_num_blocks": [1],
+        "stackwise_num_filters": [[16]],
+        "stackwise_strides": [[2]],
+        "stackwise_act_layers": [["relu"]],
+        "stackwise_exp_ratios": [[2.0]],
+        "stackwise_se_ratios": [[0.0]],
+        "stackwise_exp_kernel_sizes": [[3]],
+        "stackwise_pw_kernel_sizes": [[1]],
+        "stackwise_dw_kernel_sizes": [[0]],
+        "stackwise_dw_start_kernel_sizes": [[0]],
+        "stackwise_dw_end_kernel_sizes": [[0]],
+        "stackwise_num_heads": [[0]],
+        "stackwise_key_dims": [[0]],
+        "stackwise_value_dims": [[0]],
+        "stackwise_kv_strides": [[0]],
+        "stackwise_use_cpe": [[False]],
+        "use_msfa": False,
+    },
+    "SwinTransformer": SHAPE
+    | {"embed_dim": 16, "depths": [1, 1], "num_heads": [1, 2], "window_size": 3},
+    "VGG": {"stackwise_num_repeats": [1, 1], "stackwise_num_filters": [8, 16]},
+    "Xception": {
+        "stackwise_conv_filters": [[8, 16], [16, 16]],
+        "stackwise_pooling": [True, False],
+    },
+}
 PIXELS = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 3)).astype(np.float32)
 
 
 def build_network(kind):
-    """Build a small network of keras-hub, and the layer that prepares its pictures."""
-    from keras_hub import layers, models
+    """Build a small network of keras-hub."""
+    from keras_hub import models
 
     keras.utils.set_random_seed(0)
-    if kind == "vit":
-        network = models.ViTBackbone(
-            mlp_dim=32, use_class_token=True, **PATCHES, **SIZES
-        )
-        return network, layers.ViTImageConverter
-    if kind == "dinov2":
-        network = models.DINOV2Backbone(
-            position_embedding_shape=(48, 48), **PATCHES, **SIZES, **WIDTH
-        )
-        return network, layers.DINOV2ImageConverter
-    if kind == "dinov3":
-        network = models.DINOV3Backbone(**PATCHES, **SIZES, **WIDTH)
-        return network, layers.DINOV3ImageConverter
-    if kind == "siglip":
-        text = models.SigLIPTextEncoder(
-            vocabulary_size=9,
-            embedding_dim=16,
-            max_sequence_length=8,
-            **SIZES,
-            **WIDTH,
-        )
-        vision = models.SigLIPVisionEncoder(**PATCHES, **SIZES, **WIDTH)
-        return models.SigLIPBackbone(vision, text), layers.SigLIPImageConverter
-    network = models.ResNetBackbone(
-        input_conv_filters=[64],
-        input_conv_kernel_sizes=[3],
-        stackwise_num_filters=[64, 16],
-        stackwise_num_blocks=[1, 1],
-        stackwise_num_strides=[1, 2],
-        block_type="basic_block",
-        image_shape=(None, None, 3),
-    )
-    return network, layers.ResNetImageConverter
+    settings = dict(TINY[kind])
+    if hasattr(models, f"{kind}TextEncoder"):
+        text = getattr(models, f"{kind}TextEncoder")
+        vision = getattr(models, f"{kind}VisionEncoder")
+        settings["vision_encoder"] = vision(**PATCHES, **SIZES, **WIDTH)
+        settings["text_encoder"] = text(**TEXT, **SIZES, **WIDTH)
+    return getattr(models, f"{kind}Backbone")(**settings)
 
 
 def save_preset(kind, folder):
     """Save a small network as keras-hub saves one, and return it."""
-    network, converter = build_network(kind)
+    from keras_hub import layers
+
+    network = build_network(kind)
     network.save_to_preset(folder)
+    converter = getattr(layers, f"{kind}ImageConverter")
     scaled = converter(image_size=(48, 48), scale=[1 / 127.5] * 3, offset=[-1.0] * 3)
     scaled.save_to_preset(folder)
     return network
@@ -102,7 +195,7 @@ def model(kind, folder, network):
 
 @pytest.mark.filterwarnings("ignore:The structure of `inputs`")
 def test_features_are_those_that_the_network_itself_pools(kind, network, model):
-    tower = network.vision_encoder if kind == "siglip" else network
+    tower = network.vision_encoder if kind == "SigLIP" else network
     expected = np.asarray(tower(PIXELS / 127.5 - 1))
     if POOLING[kind] == "class_token":
         expected = expected[:, 0]
@@ -127,10 +220,11 @@ def test_file_answers_as_its_model(model, tmp_path):
 
 
 def test_preset_that_names_neither_size_nor_offset_sees_224_pixels(folder):
+    from keras_hub import layers
+
     preset = str(folder / "bare")
-    network, converter = build_network("resnet")
-    network.save_to_preset(preset)
-    converter(scale=1 / 255).save_to_preset(preset)
+    network = save_preset("ResNet", preset)
+    layers.ResNetImageConverter(scale=1 / 255).save_to_preset(preset)
     shown = np.full((1, 224, 224, 3), 102.0)
 
     backbone = backbones.load_backbone(f"hub:{preset}", "x", None, {}, None)
@@ -143,3 +237,38 @@ def test_preset_that_names_neither_size_nor_offset_sees_224_pixels(folder):
 def test_unknown_preset_is_an_error_that_names_it():
     with pytest.raises(ValueError, match="hub:no_such_preset"):
         backbones.load_backbone("hub:no_such_preset", "imagenet", None, {}, None)
+
+
+def test_every_kind_that_sees_pictures_takes_part_in_the_contest(folder, prepared):
+    kinds = [kind for kind in TINY if kind not in POOLING]
+    for kind in kinds:
+        save_preset(kind, str(folder / kind))
+
+    facts, features = gather([f"hub:{folder / kind}@48" for kind in kinds], prepared)
+
+    assert [row["reason"] for row in facts] == [""] * len(kinds)
+    # The last maps, of 32 channels, and not those of the stem.
+    assert features["hgnetv2_48"].shape[1] == 32
+
+
+def test_preset_that_leads_to_the_weights_of_another_network_is_refused_with_both_names():
+    from keras_hub import models
+
+    presets = models.Backbone.presets
+    refused = []
+    for name in presets:
+        try:
+            backbones.check_handle(name, presets)
+        except ValueError as error:
+            refused.append(str(error))
+
+    # Three of keras-hub 0.32, and none that leads to its own.
+    assert len(presets) > 100
+    assert all(
+        "efficientnet_b1_ft_imagenet for efficientnet_e" in one for one in refused
+    )
+    wrong = {
+        "efficientnet_el": {"kaggle_handle": "kaggle://a/b/keras/efficientnet_b1/5"}
+    }
+    with pytest.raises(ValueError, match="efficientnet_b1 for efficientnet_el"):
+        backbones.check_handle("efficientnet_el", wrong)
