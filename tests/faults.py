@@ -213,11 +213,11 @@ class Stop(threading.Thread):
 
 def list_left(results: Path) -> list:
     """List what a stopped chain has left: kernels, half-written files, its lock."""
-    left = [
-        child.pid
-        for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE
-    ]
+    left = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "ipykernel_launcher" in child.cmdline():
+                left.append(child.pid)
     left += results.rglob("unfinished_*")
     try:
         storage.acquire_lock(results / ".lock", timeout=0).__exit__(None, None, None)
