@@ -40,6 +40,8 @@ logging.getLogger("tensorflow").addFilter(
 socket.setdefaulttimeout(20)
 # Packages that fetch networks would like widgets for their bars, and say so in red.
 warnings.filterwarnings("ignore", "IProgress not found")
+# Keras says so of each dataset that does not know its size, as where unreadable files are left out.
+warnings.filterwarnings("ignore", "Your input ran out of data")
 
 
 def describe_environment() -> str:
