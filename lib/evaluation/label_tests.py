@@ -58,8 +58,8 @@ def measure_association(
 ) -> np.ndarray:
     """Test whether answers agree with the labels more often than with permuted ones.
 
-    What answers as frequent as these would agree by chance alone is subtracted each time,
-    which leaves the numerator of Cohen's kappa: 0 for a model that always says the same.
+    What answers as frequent as these agree with by chance is subtracted, which leaves the
+    numerator of Cohen's kappa: 0 for a model that always says the same. A group counts once.
 
     Args:
         y_true: int (n,), the index of each true class.
@@ -70,19 +70,24 @@ def measure_association(
         p-values, float (models,).
     """
     labels, unit = _list_units(y_true, groups)
+    weights = 1 / np.bincount(unit)[unit]
     classes = max(y_true.max(), y_pred.max()) + 1
-    answered = np.array([np.bincount(row, minlength=classes) for row in y_pred])
+    support = np.bincount(labels, minlength=classes)
+    by_chance = []
+    for answers in y_pred:
+        answered = np.bincount(answers, weights=weights, minlength=classes)
+        by_chance.append(answered @ support / len(labels))
 
-    def measure(y: np.ndarray) -> np.ndarray:
-        by_chance = answered @ np.bincount(y, minlength=classes) / len(y)
-        return np.abs((y_pred == y).sum(axis=1) - by_chance)
+    def measure(of_units: np.ndarray) -> np.ndarray:
+        agreement = (y_pred == of_units[unit]) @ weights
+        return np.abs(agreement - by_chance)
 
-    observed = measure(y_true) - 1e-9
+    observed = measure(labels) - 1e-9
     rng = np.random.default_rng(0)
     # The truth is one of the permutations.
     as_far = np.ones(len(y_pred))
     for _ in range(DRAWS):
-        as_far += measure(rng.permutation(labels)[unit]) >= observed
+        as_far += measure(rng.permutation(labels)) >= observed
     return as_far / (DRAWS + 1)
 
 
