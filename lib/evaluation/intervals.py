@@ -59,13 +59,10 @@ def wilson_interval(share: float, n: float, df: float = np.inf) -> list[float]:
         return [0.0, 1.0]
     z = t.ppf(1 - LEVEL / 2, df)
     half = z**2 / (2 * n)
-    # The upper bound mirrors the lower one, so that 0 and 1 are bounds of themselves.
-    shares = np.array([share, 1 - share])
-    squares = 2 * half * shares * (1 - shares) + half * half
-    margins = np.sqrt(squares)
-    bounds = (shares + half - margins) / (1 + 2 * half)
-    low, mirrored = bounds.tolist()
-    return [low, 1 - mirrored]
+    margin = np.sqrt(2 * half * share * (1 - share) + half**2)
+    ends = share + half + np.array([-margin, margin])
+    # Rounded, 0 and 1 are bounds of themselves.
+    return (ends / (1 + 2 * half)).round(12).tolist()
 
 
 def share_interval(correct: np.ndarray, groups: np.ndarray) -> list[float]:

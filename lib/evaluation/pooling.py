@@ -15,10 +15,7 @@ class GroupScore:
     """How many groups are answered rightly, of those whose pictures have one class."""
 
     groups: int  # how many they are
-    by_group: float  # share of them that one answer for each group gets right
-    by_picture: (
-        float  # the mean over them of the share of their pictures that are right
-    )
+    right: int
 
 
 def pool_groups(y_prob: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -64,15 +61,9 @@ def score_groups(
     Groups of several classes don't count.
     """
     table = pd.DataFrame({"group": groups, "truth": y_true})
-    table["picture"] = y_prob.argmax(axis=1) == y_true
-    table["pooled"] = pool_groups(y_prob, groups).argmax(axis=1) == y_true
+    table["is_right"] = pool_groups(y_prob, groups).argmax(axis=1) == y_true
     by_group = table.groupby("group")
-    has_one_class = by_group.truth.nunique() == 1
-    shares = by_group.mean()[has_one_class]
-    if len(by_group) == len(table) or shares.empty:
+    is_right = by_group.is_right.first()[by_group.truth.nunique() == 1]
+    if len(by_group) == len(table) or is_right.empty:
         return None
-    return GroupScore(
-        groups=len(shares),
-        by_group=float(shares.pooled.mean()),
-        by_picture=float(shares.picture.mean()),
-    )
+    return GroupScore(groups=len(is_right), right=int(is_right.sum()))

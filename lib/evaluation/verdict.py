@@ -68,11 +68,7 @@ def find_answer(
     """Find the best configuration, and how the others compare with it.
 
     It has the highest mean; those come first that are useful, and that no other surely beats,
-    and that were compared with others.
-
-    Args:
-        predictions: those of all models.
-        without_looking: of `read_without_looking`.
+    and that were compared with others. `without_looking` is that of `read_without_looking`.
     """
     table = predictions.configurations
     files = None
