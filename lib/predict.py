@@ -174,10 +174,10 @@ def _predict(options, record, scratch):
 def _group_by_time(ws, asked):
     """Return the files with the date of Exif, taken, and bursts as groups, as 01 makes them."""
     dated, _ = pixels.decode_pictures(ws, Path.cwd(), asked, [])
-    paths = asked.file.map(os.path.abspath)
+    paths = dated.file.map(os.path.abspath)
     bursts = name_bursts(dated.assign(file=paths, label=""))
-    groups = bursts.reindex(asked.index).fillna(paths)
-    return asked.assign(group=groups, taken=dated.taken)
+    known = asked[["file"]].merge(dated.assign(burst=bursts), how="left", on="file")
+    return asked.assign(group=known.burst.fillna(asked.group), taken=known.taken)
 
 
 def _score(options, record, ws, table, told):

@@ -364,16 +364,18 @@ def test_bursts_have_one_answer_and_pictures_their_date(model_file, tmp_path, as
         exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = date
         picture = Image.new("RGB", (20, 20), (200, 60 * number, 9))
         picture.save(tmp_path / f"new/{number}.jpg", exif=exif)
+    (tmp_path / "new/00.jpg").write_bytes(NO_PICTURE)
 
     _, table = ask(model_file, [tmp_path / "new"], "--group-by", "time")
 
     assert list(table.taken) == [
         "2024-05-01 12:00:00",
+        "",
         "2024-05-01 12:00:50",
         "2024-05-01 12:02:00",
         "",
     ]
-    assert list(table.group_size) == ["2", "2", "1", "1"]
+    assert list(table.group_size) == ["2", "", "2", "1", "1"]
 
 
 def test_command_that_was_killed_goes_on_to_the_same_table(
