@@ -662,7 +662,7 @@ def choose_uncompared(reports, n=240):
     for way, seed in runs:
         name = f"{way}@{seed}"
         models[name] = Record(
-            name, ["cat", "dog"], 8, configuration=way, kind="network", seed=seed
+            name, ["cat", "dog"], 8, configuration=way, kind="scratch", seed=seed
         )
     files = [f"{k}.png" for k in range(n)]
     chosen = 0
@@ -695,7 +695,7 @@ def draw_report(rng):
                 1 + np.exp(-hard - skill - rng.normal(0, 0.2))
             )
             name = way if seed == 42 else f"{way}@{seed}"
-            kind = way.rpartition("_")[2] if "_" in way else "network"
+            kind = way.rpartition("_")[2] if "_" in way else "scratch"
             models[name] = Record(
                 name,
                 ["cat", "dog"],
@@ -759,7 +759,7 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
     models = {}
     for name in names:
         models[name] = Record(
-            name, list("stuv"), 8, configuration=name, kind="network", seed=42
+            name, list("stuv"), 8, configuration=name, kind="scratch", seed=42
         )
     files = [f"{k}.png" for k in range(n)]
     claims = np.zeros(2)

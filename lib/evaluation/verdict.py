@@ -15,7 +15,7 @@ from lib.evaluation.predictions import Predictions
 from lib.models.record import Record
 
 MAX_WEAKEST = 3  # classes that are named
-REPEATED = ("network", "transfer")  # kinds of models that SEEDS trains again
+REPEATED = ("scratch", "transfer")  # kinds of models that SEEDS trains again
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def describe_origin(spec: str, weights: str) -> dict[str, str]:
 def describe_base(base: Network | Record | None) -> dict:
     """Return the fields of a record about the network, or the saved model, that a model is built on."""
     if base is None:
-        return {"kind": "network"}
+        return {"kind": "scratch"}
     if isinstance(base, Record):
         return {
             "kind": "finetuned",
@@ -132,7 +132,7 @@ def list_settings(parameters: dict, base: dict) -> dict:
     settings = {
         name.lower(): value for name, value in parameters.items() if "SEED" not in name
     }
-    if base["kind"] != "network":
+    if base["kind"] != "scratch":
         settings["backbone"] = base["network"]
         settings["weights"] = base["weights"]
     return settings

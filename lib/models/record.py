@@ -45,7 +45,7 @@ class Record:
     image_size: int  # side of the pictures, in pixels
     file_hash: str = ""  # `saved.hash_model`
     configuration: str = ""  # of which it is one training
-    kind: str = ""  # how it was made: network, transfer, linear, finetuned, multilabel
+    kind: str = ""  # how it was made: scratch, transfer, linear, finetuned, multilabel
     notebook: str = ""
     split_hash: str = ""  # `split.identify_set` of the pictures it learned from
     demo: bool = False
@@ -77,11 +77,8 @@ class Record:
     dataset: str = ""
     # Of classes and parents, as 08 has read them: `parents.read_parents`.
     parents: dict = field(default_factory=dict)
-    # Of a model of several labels: the probability from which it names each, its scores, and why it
-    # has no file for phones.
+    # Of a model of several labels: the probability from which it names each.
     thresholds: dict = field(default_factory=dict)
-    judged: dict = field(default_factory=dict)
-    lacks: str = ""
 
     @property
     def is_untrained(self) -> bool:

@@ -23,7 +23,7 @@ def gather(y_true, y_prob, class_names="abc", groups=None):
             class_names=list(class_names),
             image_size=8,
             configuration=configuration,
-            kind=name.rpartition("_")[2] if "_" in name else "network",
+            kind=name.rpartition("_")[2] if "_" in name else "scratch",
             seed=None if name.endswith("_linear") else int(seed or 42),
             weights=SCRATCH if name == label else "untrained",
         )

@@ -75,7 +75,7 @@ def save_model(ws, name, weights, **parameters):
     save_described(
         ws,
         model,
-        kind="network",
+        kind="scratch",
         notebook=name,
         seed=0,
         seconds=0.0,
@@ -570,7 +570,7 @@ def test_parts_have_no_condition_within_a_condition():
     ("kind", "commands"),
     [
         ("linear", ["--only 7 8", "--only 10", "--seeds 5"]),
-        ("network", ["--seeds 5"]),
+        ("scratch", ["--seeds 5"]),
     ],
 )
 def test_next_commands_are_options_of_the_chain(prepared, kind, commands):

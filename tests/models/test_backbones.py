@@ -169,6 +169,10 @@ UNKNOWN = "nobody can tell what it has learned from: perhaps from pictures like 
         ("hub:folder/dinov2_base", "dinov2_base", "", UNKNOWN),
         ("MobileNet", "mine.h5", "", UNKNOWN),
         ("hub:vitdet_base_sa1b", "x", "", UNKNOWN),
+        ("hub:efficientnet_b0_ra_imagenet", "x", "Apache-2.0", ""),
+        ("hub:efficientnet_b5_sw_imagenet", "x", "Apache-2.0", SEEN),
+        ("hub:mobilenetv5_300m_enc_gemma3n", "x", "Gemma Terms of Use", SEEN),
+        ("hub:metaclip_2_vit_huge_patch14_224", "x", "CC BY-NC", SEEN),
         ("MobileNet", "untrained", "", ""),
     ],
 )
@@ -192,6 +196,17 @@ def test_name_on_the_hub_and_what_the_licence_asks_for_are_told(spec, name, asks
 
     assert origin["base_model"] == name
     assert asks in origin["asks"]
+
+
+def test_of_every_preset_that_sees_pictures_it_is_told_what_it_has_learned_from():
+    models = pytest.importorskip("keras_hub").models
+    families = """CLIP CSPNet DINOV2 DINOV3 DeiT DenseNet EfficientNet HGNetV2 MetaCLIP2 MobileNet
+        MobileNetV5 ResNet SigLIP SwinTransformer VGG ViT Xception"""
+    for family in families.split():
+        for preset in getattr(models, f"{family}Backbone").presets:
+            origin = networks.describe_origin(f"hub:{preset}", preset)
+            assert origin["trained_on"], preset
+            assert origin["source"], preset
 
 
 def test_every_application_has_an_origin():

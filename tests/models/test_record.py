@@ -131,12 +131,12 @@ def test_what_is_found_of_a_model_is_kept_beside_it(prepared):
 
 
 def test_models_are_asked_for_by_kind_and_name(prepared):
-    describe(prepared, "own", kind="network")
+    describe(prepared, "own", kind="scratch")
     describe(prepared, "a_transfer", kind="transfer")
     describe(prepared, "a_linear", kind="linear")
 
     assert name_records(prepared, ["linear", "transfer"]) == ["a_linear", "a_transfer"]
-    assert name_records(prepared, ["linear", "network"], "own") == ["own"]
+    assert name_records(prepared, ["linear", "scratch"], "own") == ["own"]
     with pytest.raises(FileNotFoundError, match="linear model own .*05_backbones"):
         list_records(prepared, ["linear"], "own")
 

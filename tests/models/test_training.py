@@ -389,7 +389,7 @@ def test_metadata_tell_what_a_model_is_and_what_it_was_trained_on(prepared):
         "seed": 3,
         "parameters": {"epochs": 1},
         "class_names": ["007", "NA", "red"],
-        "kind": "network",
+        "kind": "scratch",
         "parameters_trainable": count,
         "parameters_total": count,
     }
