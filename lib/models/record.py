@@ -204,7 +204,7 @@ def list_records(
         asked = filter(None, [" or ".join(kinds), "model", name])
         raise FileNotFoundError(
             f"{ws.results / 'models'} has no {' '.join(asked)} of the current split: run 02_baseline_cnn "
-            "(network), 04_resnet50_transfer (transfer) or 05_backbones (linear) first."
+            "(scratch), 04_resnet50_transfer (transfer) or 05_backbones (linear) first."
         )
     return records
 
