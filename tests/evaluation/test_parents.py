@@ -1,10 +1,6 @@
 """Parents of classes: how they are read, which one holds a set, and how they order classes."""
 
-from types import SimpleNamespace
-
-import numpy as np
 import pytest
-from conftest import run_cells
 
 from lib.evaluation import parents
 
@@ -78,24 +74,3 @@ def test_classes_of_one_parent_stand_beside_one_another():
 
     assert ordered == ["spider", "snail", "ant", "frog", "bird"]
     assert parents.order_classes(names, {}) == names
-
-
-def test_lesson_counts_mistakes_and_sets_within_a_parent(capsys):
-    sets = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 1]], bool)
-    names = {
-        "np": np,
-        "ws": SimpleNamespace(is_demo=False),
-        "record": SimpleNamespace(parents=PARENTS),
-        "class_names": CLASSES,
-        "weaker": "cnn",
-        "weaker_sets": sets,
-        # The second picture is mistaken within Vertebrata, the third isn't.
-        "weaker_prob": np.eye(4)[[0, 1, 2, 3]],
-        "y_true": np.array([0, 0, 1, 3]),
-    }
-
-    run_cells("10_hand_over", ["parents-code"], names)
-
-    said = capsys.readouterr().out
-    assert said.startswith("cnn: 1 of 2 wrong answers")
-    assert "\n1 of 2 sets" in said
