@@ -26,12 +26,9 @@ UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 def read_labels(path: Path, needed: Sequence[str] = ("file", "label")) -> pd.DataFrame:
     """Read a CSV file, divided by commas, semicolons or tabs: all columns with a name, as text.
 
-    Rows without the first column that is `needed` are left out. Cells are written as they look, see
-    `names.clean`, but for names of files. Groups that differ in capitals are one, and those called NA,
-    nan, none, null or -1 are none.
-
-    Returns:
-        A row for each file, with the line of the CSV file as index.
+    Rows without the first column that is `needed` are left out; the index is the line of the CSV file.
+    Cells are written as they look, see `names.clean`, but for names of files. Groups that differ in
+    capitals are one, and those called NA, nan, none, null or -1 are none.
 
     Raises:
         ValueError: It is no CSV file, or its first line has not the columns `needed`.
