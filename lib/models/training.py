@@ -98,8 +98,8 @@ class Runs:
         first: the training with the first seed; None before a loop has finished it.
 
     Raises:
-        ValueError: the batches are not of one split. In the loop: a file would not hold the model, or
-            doesn't answer as it does; `fit` is not called as above.
+        ValueError: the batches are not of one split, or EPOCHS is no number. In the loop: a file would
+            not hold the model, or doesn't answer as it does; `fit` is not called as above.
         FloatingPointError: in the loop: the loss is infinite or no number.
     """
 
@@ -132,6 +132,8 @@ class Runs:
         self.facts = facts | of_split | describe_base(base)
         self.facts["parameters"] = list_settings(parameters, self.facts)
         self.epochs = parameters["EPOCHS"]
+        if self.epochs == "auto":
+            raise ValueError('EPOCHS "auto" is for 04: write a number, say 20.')
         self.is_anew = bool(environ.get("TRAIN_ANEW"))
         self.first = None
 

@@ -20,7 +20,7 @@ from lib.models.record import (
 )
 
 
-def train_network(ws, seeds, units=4, batches=None):
+def train_network(ws, seeds, units=4, batches=None, epochs=1):
     """Train a network of one dense layer before the last for an epoch."""
 
     def build():
@@ -30,7 +30,9 @@ def train_network(ws, seeds, units=4, batches=None):
         return model
 
     batches = batches or generators.pair(ws, 8, 12, seed=seeds[0])
-    return fit_runs(training.Runs(build, batches, ws, {"EPOCHS": 1}, seeds), 1)
+    return fit_runs(
+        training.Runs(build, batches, ws, {"EPOCHS": epochs}, seeds), epochs
+    )
 
 
 def name_records(ws, *filters):
@@ -80,6 +82,11 @@ def test_batches_of_two_splits_are_an_error(prepared):
 
     with pytest.raises(ValueError, match="of two splits"):
         train_network(prepared, [42], batches=(train, other))
+
+
+def test_epochs_that_04_alone_chooses_are_an_error(prepared):
+    with pytest.raises(ValueError, match="EPOCHS .*say 20"):
+        train_network(prepared, [42], epochs="auto")
 
 
 def describe(ws, name, **facts):
