@@ -61,7 +61,7 @@ def load_backbone(
                 "other kinds of drawings takes its place."
             )
             return load_backbone(SKETCHES, None, None, {}, None)
-        advice = f" {_advise(name)}" if is_download else ""
+        advice = f". {_advise(name)}" if is_download else ""
         # Keras' words may list every layer.
         words = textwrap.shorten(str(error), 500)
         raise ValueError(
