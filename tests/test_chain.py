@@ -143,7 +143,7 @@ def test_first_click_ends_with_the_answer_figures_and_a_picture_of_ones_own(run)
 def test_the_model_of_the_answer_is_handed_over_alone(run):
     best = report.read_answer(run.ws).model
 
-    for ending in (".md", ".tflite", ".npz"):
+    for ending in (".md", ".tflite"):
         (written,) = run.ws.results.glob(f"models/*{ending}")
         assert written.stem == best
     assert read_record(run.ws.results / f"models/{best}.json").answer_sets.groups
