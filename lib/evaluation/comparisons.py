@@ -57,25 +57,28 @@ def compare_configurations(correct: dict[str, dict], groups: np.ndarray) -> list
             compared.append((model, other, differences))
         _, _, p_value = compare_runs(differences, groups)
         p_values.append(np.nan if 1 < runs < MIN_RUNS else p_value)
-    steps = correct_tests(p_values)
-    # The same tests once more, so that each interval has the level of its step.
+    steps = correct_tests(p_values).itertuples()
     pairs = []
-    for (model, other, differences), step in zip(compared, steps.itertuples()):
-        low, high, _ = compare_runs(differences, groups, step.level)
-        pair = Pair(
-            model=model,
-            other=other,
-            difference=differences.mean(),
-            low=low,
-            high=high,
-            runs=len(differences),
-            n=len(groups),
-            p_value=step.p,
-            p_holm=step.p_holm,
-            established=step.p_holm < LEVEL,
-        )
-        pairs.append(pair)
+    for (model, other, differences), step in zip(compared, steps):
+        pairs.append(_describe(model, other, differences, step, groups))
     return pairs
+
+
+def _describe(model, other, differences, step, groups):
+    # The same test once more, so that the interval has the level of its step.
+    low, high, _ = compare_runs(differences, groups, step.level)
+    return Pair(
+        model=model,
+        other=other,
+        difference=differences.mean(),
+        low=low,
+        high=high,
+        runs=len(differences),
+        n=len(groups),
+        p_value=step.p,
+        p_holm=step.p_holm,
+        established=step.p_holm < LEVEL,
+    )
 
 
 def _subtract(runs, others):
