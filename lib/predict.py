@@ -160,8 +160,10 @@ def _predict(options, record, scratch):
         asked["group"] = list_groups(options.group_by, files, folders).array
     kept = scratch / "answers.csv"
     if options.csv:
-        command = hashlib.md5(f"{vars(options)} {record}".encode())
-        kept = options.csv.with_name(f"unfinished_{command.hexdigest()}.csv")
+        # Files and groups, too: those of a corrected CSV file are others.
+        command = f"{vars(options)} {record} {asked.to_dict('list')}"
+        digest = hashlib.md5(command.encode()).hexdigest()
+        kept = options.csv.with_name(f"unfinished_{digest}.csv")
     table = answer_files(options, record, asked, kept)
     if options.labels:
         _score(options, record, ws, table, told)

@@ -378,34 +378,59 @@ def test_bursts_have_one_answer_and_pictures_their_date(model_file, tmp_path, as
     assert list(table.group_size) == ["2", "", "2", "1", "1"]
 
 
+@pytest.fixture
+def kill(ask, monkeypatch):
+    """Kill a command after its first block of five pictures or more; return those that it has answered."""
+
+    def kill_one(*arguments):
+        monkeypatch.setattr(answering, "BLOCK", 5)
+        answer = classify.predict_files
+        asked = []
+
+        def answer_once(model, folder, files, *others):
+            if asked:
+                raise KeyboardInterrupt
+            asked.extend(files)
+            return answer(model, folder, files, *others)
+
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(classify, "predict_files", answer_once)
+            ask(*arguments)
+        return asked
+
+    return kill_one
+
+
 def test_command_that_was_killed_goes_on_to_the_same_table(
-    model_file, pictures, groups, ask, monkeypatch
+    model_file, pictures, groups, ask, kill, monkeypatch
 ):
-    options = ["--group-by", groups, "--top=2"]
-    _, whole = ask(model_file, [pictures], *options)
-    monkeypatch.setattr(answering, "BLOCK", 5)
-    answer = classify.predict_files
-    asked = []
-
-    def answer_once(model, folder, files, *others):
-        if asked:
-            raise KeyboardInterrupt
-        asked.extend(files)
-        return answer(model, folder, files, *others)
-
-    monkeypatch.setattr(classify, "predict_files", answer_once)
-    with pytest.raises(KeyboardInterrupt):
-        ask(model_file, [pictures], *options)
+    arguments = [model_file, [pictures], "--group-by", groups, "--top=2"]
+    _, whole = ask(*arguments)
+    asked = kill(*arguments)
     # No group is divided.
     assert len(asked) == 9
-    monkeypatch.setattr(classify, "predict_files", mock.Mock(side_effect=answer))
+    answer = mock.Mock(side_effect=classify.predict_files)
+    monkeypatch.setattr(classify, "predict_files", answer)
 
-    _, table = ask(model_file, [pictures], *options)
+    _, table = ask(*arguments)
 
     assert table.equals(whole)
     (call,) = classify.predict_files.call_args_list
     assert set(call.args[2]) == set(table.file) - set(asked)
     assert not list(pictures.parent.glob("unfinished_*"))
+
+
+def test_groups_that_were_corrected_after_a_kill_count(
+    model_file, pictures, groups, ask, kill
+):
+    arguments = [model_file, [pictures], "--group-by", groups]
+    kill(*arguments)
+    rows = read_table(groups)
+    write_table(rows.assign(group=rows.file), groups)
+
+    _, table = ask(*arguments)
+
+    assert set(table.group_size) == {"1"}
 
 
 def test_picture_that_is_named_three_times_counts_once(model_file, pictures, ask):
