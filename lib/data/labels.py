@@ -9,9 +9,9 @@ import pandas as pd
 from lib.base.escapes import list_some
 from lib.base.paths_file import check_exists
 from lib.base.workspace import Workspace
-from lib.data.findings import find, leave_out
+from lib.data.findings import find
 from lib.data.label_files import apply_rows, read_columns, read_corrections, read_rows
-from lib.data.listing import NO_PICTURE, walk
+from lib.data.listing import NO_PICTURE, leave_others_out, walk
 from lib.data.names import NOTHING, clean, find_alike
 from lib.data.series import group_files
 
@@ -53,15 +53,16 @@ def list_pictures(
         ValueError: As `read_labels` and `apply_rows`.
     """
     listed, odd = _list_files(ws, train, validation)
+    files = leave_others_out(listed, odd).file
     findings = [odd]
     if ws.train_labels:
-        rows = read_rows(ws.train_labels, listed.file, [train])
+        rows = read_rows(ws.train_labels, files, [train])
         listed, told = apply_rows(listed, ws.train_labels, rows)
         findings.append(told)
     _note_names(listed)
     listed = group_files(listed, odd, group_by)
     if ws.corrections:
-        listed, corrected = _correct_labels(listed, ws.corrections, train)
+        listed, corrected = _correct_labels(listed, ws.corrections, files, train)
         findings.append(corrected)
     findings.append(find(listed.file[listed.label == ""], "no_label"))
     listed = listed.sort_values("file", ignore_index=True)
@@ -85,9 +86,9 @@ def rebase(rows: pd.DataFrame, folder: Path, base: Path) -> pd.DataFrame:
     return rows.assign(file=files)
 
 
-def _correct_labels(listed, path, folder):
+def _correct_labels(listed, path, files, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
-    given = read_corrections(path, listed.file, folder)
+    given = read_corrections(path, files, folder)
     after, lost = apply_rows(listed, path, given[given.holds])
     changed = after[after.label != listed.label]
     moved = changed[changed.label != ""]
@@ -136,7 +137,7 @@ def list_new_pictures(
     """
     listed, odd = label_by_folder(folder)
     unusable = odd[odd.problem.isin(NO_PICTURE)]
-    pictures = leave_out(listed, unusable)
+    pictures = leave_others_out(listed, odd)
     if pictures.empty:
         raise ValueError(f"{folder} holds no picture; name a folder of pictures.")
     strange = set(pictures.label).difference(class_names, [""])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.data.findings import find
+from lib.data.findings import find, leave_out
 from lib.data.names import is_mask
 from lib.data.pictures import ENDINGS, sniff
 
@@ -65,6 +65,11 @@ def walk(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     odd = scanned[scanned.problem != ""]
     listed = scanned[["file"]].assign(label="", part="", group="")
     return listed, find(odd.file, odd.problem).reset_index(drop=True)
+
+
+def leave_others_out(listed: pd.DataFrame, odd: pd.DataFrame) -> pd.DataFrame:
+    """Return the files that may be pictures, as `walk` has listed them and found odd ones."""
+    return leave_out(listed, odd[odd.problem.isin(NO_PICTURE)])
 
 
 def _scan(folder, prefix=""):

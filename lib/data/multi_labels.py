@@ -9,7 +9,7 @@ from lib.base.workspace import Workspace
 from lib.data.findings import find
 from lib.data.label_files import apply_rows, read_rows, refuse_cells
 from lib.data.labels import rebase
-from lib.data.listing import holds_pictures, walk
+from lib.data.listing import holds_pictures, leave_others_out, walk
 from lib.data.series import group_files
 from lib.data.split import split
 
@@ -57,7 +57,8 @@ def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFr
     beside = ws.multi_labels.with_suffix("")
     folder = beside if holds_pictures(beside) else train
     listed, odd = walk(folder)
-    rows = read_label_sets(ws.multi_labels, listed.file, folder)
+    files = leave_others_out(listed, odd).file
+    rows = read_label_sets(ws.multi_labels, files, folder)
     listed, told = apply_rows(listed, ws.multi_labels, rows)
     listed = group_files(listed, odd)
     odd = pd.concat([odd, told, find(listed.file[listed.label == ""], "no_label")])
