@@ -62,10 +62,12 @@ def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
         print(f"\n{str(error) or repr(error)}", file=sys.stderr)
         return 1
     except SystemExit as stopped:
-        print(
-            "\nstopped; the same command, without --anew, goes on from here",
-            file=sys.stderr,
-        )
+        # --help ends so, too, with 0.
+        if stopped.code:
+            print(
+                "\nstopped; the same command, without --anew, goes on from here",
+                file=sys.stderr,
+            )
         return stopped.code
     return 0
 

@@ -182,6 +182,12 @@ def is_waiting(thread):
     return "acquire(" in line
 
 
+def test_help_is_no_stop(start, capsys):
+    assert start("--help") == 0
+
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stop_that_does_not_wake_the_main_thread_ends_the_notebook(
     start, stand_ins, ws, monkeypatch, capsys, number

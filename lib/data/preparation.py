@@ -99,7 +99,7 @@ def _find_bonds(ws, pictures, image_size):
 def group_new(
     ws: Workspace, new: pd.DataFrame, known: pd.DataFrame, image_size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Group new pictures, and tell which of them are no news: they equal pictures of the split, or look like them.
+    """Group new pictures, and tell which of them are no news: one of their group equals or looks like one of the split.
 
     Args:
         new: columns file, digest and group, "" for none, of pictures that were decoded.
