@@ -47,19 +47,23 @@ def group_files(
         odd: The findings of the files that are no pictures.
 
     Returns:
-        The files, each with the first file of its group as group, "" if it belongs to no other.
+        The files, each with the given name of its group, else the first file of that, as group; "" if it
+            belongs to no other.
     """
     pictures = leave_out(listed, odd)
     contents = find_originals(pictures.file)
     series = ""
     if group_by in ("folder", "name"):
         series = _name_series(pictures)[group_by].fillna("")
+    given = pictures.group.mask(pictures.group == "")
     # Copies of one original are bound as equal contents are, series as given groups.
-    groups = find_groups(pictures.assign(digest=contents, group=series))
+    bound = pictures.assign(digest=contents, group=given.fillna(series))
+    groups = find_groups(bound)
     first = pictures.file.groupby(groups).transform("first")
-    told = dict(zip(pictures.file, first.where(first.duplicated(keep=False))))
-    given = listed.group.where(listed.group != "", listed.file.map(told))
-    return listed.assign(group=given.fillna(""))
+    names = given.groupby(groups).transform("first").fillna(first)
+    told = dict(zip(pictures.file, names.where(names.duplicated(keep=False))))
+    group = listed.group.where(listed.group != "", listed.file.map(told))
+    return listed.assign(group=group.fillna(""))
 
 
 def name_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> pd.Series:

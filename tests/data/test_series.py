@@ -118,6 +118,14 @@ def test_copies_belong_to_the_series_of_their_original():
     assert groups == [sorted(copies + frames)]
 
 
+def test_copies_belong_to_the_given_group_of_their_original():
+    files = ["cat/f_1.jpg", "cat/f_1_rot15.jpg", "cat/g_2.jpg", "cat/g_3.jpg"]
+    pictures = label_files(files).assign(group=["one", "", "one", ""])
+
+    # A given group goes before the series of names.
+    assert list_groups(pictures, "name") == [files[:3]]
+
+
 def test_series_go_on_in_the_other_part_unless_names_begin_anew():
     on = ["cat/c0_1.jpg", "../valid/cat/c0_2.jpg"]
     anew = ["dog/c0_1.jpg", "dog/c0_2.jpg", "../valid/dog/c0_1.jpg"]
