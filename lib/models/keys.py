@@ -63,6 +63,7 @@ def _describe_config(config):
 
 def make_keys(
     model: keras.Model,
+    whole: keras.Model,
     batches: list[Batches],
     decisive: list,
     seed: int,
@@ -70,11 +71,13 @@ def make_keys(
     """Make the keys of a training, as fields of its record.
 
     A training is decided by the batches, the layers, how the model is compiled, what learns, and all
-    weights. A family leaves out the seed and the first weights of what learns. Where a model is
-    compiled with code of one's own the key is always another, and a note says so.
+    weights. A family leaves out the seed and the first weights of what learns, but not how these are
+    drawn. Where a model is made or compiled with code of one's own the key is always another, and a note
+    says so.
 
     Args:
         model: as it is compiled.
+        whole: what is saved.
         batches: to train and to validate on.
         decisive: further settings, such as epochs.
         seed: of the first weights and the batches.
@@ -85,16 +88,32 @@ def make_keys(
         batches[0].part.set_hash,
         [part.describe() for part in batches],
         describe_settings(model),
+        _list_initializers(model),
+        _describe_config(whole.get_config()),
         model.non_trainable_weights,
     )
-    custom = find_custom_objects(simplify(model.get_compile_config()))
+    own = [keras.saving.serialize_keras_object(model), model.get_compile_config()]
+    custom = find_custom_objects(simplify(own))
     if custom:
         print(
             f"Note: always trained anew, since no key can tell what {', '.join(custom)} does; "
-            "losses and metrics of Keras are known by their names."
+            "what is of Keras is known by its name."
         )
-    key = make_key(family, seed, model, uuid.uuid4().hex if custom else "")
+    key = make_key(family, seed, model, whole, uuid.uuid4().hex if custom else "")
     return {"family": family, "key": key, "seed": seed}
+
+
+def _list_initializers(model):
+    """List how the first weights of a model are drawn."""
+    found = []
+
+    def keep(part: dict) -> dict:
+        found.extend(part[key] for key in part if key.endswith("_initializer"))
+        return part
+
+    text = json.dumps(model.get_config(), default=_describe)
+    json.loads(text, object_hook=keep)
+    return found
 
 
 def describe_settings(model: keras.Model) -> list:

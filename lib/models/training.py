@@ -162,7 +162,7 @@ class Runs:
             self.parameters.get("CLASS_WEIGHTS", "none"),
         )
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
-        identity = keys.make_keys(model, batches, decisive, seed)
+        identity = keys.make_keys(model, whole, batches, decisive, seed)
         name = whole.name
         if self.first is not None:
             name += f"@{seed}"

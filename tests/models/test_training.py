@@ -427,6 +427,54 @@ def test_training_with_a_loss_of_ones_own_always_starts_anew_and_says_so(
     assert again.family == before.family
 
 
+class Own(keras.layers.Layer):
+    """A layer of one's own, which acts in training alone."""
+
+    def call(self, x):
+        return x
+
+
+def train_head(ws, *layers, scale=1.0, kernel="glorot_uniform"):
+    """Train a head that begins with layers, save it behind scaled pixels, and return its record."""
+
+    def build():
+        dense = keras.layers.Dense(3, "softmax", kernel_initializer=kernel)
+        rest = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), dense]
+        head = keras.Sequential([keras.Input((8, 8, 3)), *layers, *rest])
+        head.compile("adam", LOSS, metrics=["accuracy"])
+        saved_layers = [keras.layers.Rescaling(scale), *rest]
+        whole = keras.Sequential([keras.Input((8, 8, 3)), *saved_layers], name="whole")
+        return head, whole
+
+    train_built(ws, build)
+    return read_record(ws.results / "models/whole.json")
+
+
+def test_head_is_trained_anew_where_the_whole_that_is_saved_is_another(prepared):
+    before = train_head(prepared)
+
+    again = train_head(prepared, scale=0.999)
+
+    assert again.key != before.key
+
+
+def test_training_through_a_layer_of_ones_own_always_starts_anew(prepared, capsys):
+    before = train_head(prepared, Own())
+
+    again = train_head(prepared, Own())
+
+    assert again.key != before.key
+    assert capsys.readouterr().out.count("Note: always trained anew") == 2
+
+
+def test_trainings_with_other_initialisers_are_no_seeds_of_one_configuration(prepared):
+    before = train_head(prepared)
+
+    again = train_head(prepared, kernel="he_normal")
+
+    assert again.family != before.family
+
+
 @keras.saving.register_keras_serializable("tests")
 class Half(keras.layers.Layer):
     """A layer of one's own, which this process could load."""
