@@ -36,6 +36,9 @@ class Predictions:
         y_pred: int (models, n), the most probable classes.
         correct: bool (models, n).
         confidence: float32 (models, n), the probability of the answer.
+
+    Raises:
+        ValueError: a probability is no number; the first class would be the answer.
     """
 
     class_names: Sequence[str]
@@ -49,6 +52,13 @@ class Predictions:
         self.class_names = np.asarray(self.class_names)
         self.files = np.asarray(self.files)
         self.labels = list(self.models)
+        for label, answers in zip(self.labels, self.y_prob):
+            is_number = np.isfinite(answers).all(axis=1)
+            if not is_number.all():
+                file = self.files[is_number.argmin()]
+                raise ValueError(
+                    f"{label} answers {file} by what is no number: its weights may be damaged, so train it again."
+                )
         self.truth = self.class_names[self.y_true]
         self.y_pred = np.array([answers.argmax(axis=1) for answers in self.y_prob])
         self.correct = self.y_pred == self.y_true

@@ -96,11 +96,13 @@ class Checkpoint(keras.callbacks.Callback):
             FloatingPointError: the loss is infinite or no number.
         """
         seconds = time.perf_counter() - self.started
-        if not np.isfinite(logs["loss"]):
-            raise FloatingPointError(
-                f"{self.name}: the loss of epoch {epoch + 1} is {logs['loss']}: take a tenth of the "
-                "learning rate."
-            )
+        # The weights that the last step made show in the latter alone.
+        for kind in ("loss", "val_loss"):
+            if not np.isfinite(logs[kind]):
+                raise FloatingPointError(
+                    f"{self.name}: the {kind} of epoch {epoch + 1} is {logs[kind]}: take a tenth of the "
+                    "learning rate."
+                )
         scores = [logs[column] for column in HISTORY_COLUMNS[1:-1]]
         self.rows.append([epoch + 1, *scores, seconds])
         self.progress.set_postfix(epoch=f"{epoch + 1}/{self.epochs}", **logs)

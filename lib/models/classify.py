@@ -26,7 +26,8 @@ def predict_files(model: keras.Model, folder: Path, files: list) -> tuple:
     Returns:
         Its own probabilities, float32 (n, classes); features, float32 (n, d), where d is
         0 of a model without a backbone; and problems, str (n,): "", or the word of
-        `pictures.PictureError` for a file that can't be read, whose rows mean nothing.
+        `pictures.PictureError` for a file that can't be read, whose rows mean nothing, as those of a
+        picture whose answer is no number, which is told, too.
     """
     gives_features = isinstance(model, keras.Model) and has_backbone(model)
     network = expose_features(model) if gives_features else model
@@ -48,7 +49,12 @@ def predict_files(model: keras.Model, folder: Path, files: list) -> tuple:
                 answers = [answers, answers[:, :0]]
             y_prob.append(answers[0][: len(block)])
             features.append(answers[1][: len(block)])
-    return np.concatenate(y_prob), np.concatenate(features), np.array(problems)
+    y_prob = np.concatenate(y_prob)
+    # The first class would be the answer.
+    is_number = np.isfinite(y_prob).all(axis=1)
+    is_told = is_number | (np.array(problems) != "")
+    problems = np.where(is_told, problems, "the model gives no number")
+    return y_prob, np.concatenate(features), problems
 
 
 def _fill(image, path):

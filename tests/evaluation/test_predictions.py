@@ -60,6 +60,15 @@ def test_first_runs_are_predictions_of_their_own(gathered):
         assert any(y_prob is answers for answers in gathered.y_prob)
 
 
+def test_answers_that_are_no_numbers_are_an_error_that_names_the_model():
+    y_prob = EXACT.copy()
+    y_prob[3] = np.nan
+
+    # Else the first class would be the answer, which is right here.
+    with pytest.raises(ValueError, match="wide .* 3.png"):
+        gather(Y_TRUE, {"cnn": EXACT, "wide": y_prob})
+
+
 def test_suspects_are_listed_with_answers_and_the_probability_of_their_label():
     y_prob = EXACT.copy()
     y_prob[9:] = [[0.1, 0.8, 0.1], [0.7, 0.2, 0.1], [0.9, 0.05, 0.05]]

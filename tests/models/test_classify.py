@@ -104,6 +104,20 @@ def refuse(tmp_path, capfd):
     return run_in_vain
 
 
+def test_picture_whose_answer_is_no_number_has_a_problem_and_no_label(tmp_path):
+    model = build_classifier(layers.Flatten(), classes=2)
+    model.set_weights([np.full((192, 2), 1e37), np.zeros(2)])
+    for name, grey in (("black", 0), ("white", 255)):
+        Image.new("RGB", (8, 8), (grey, grey, grey)).save(tmp_path / f"{name}.png")
+
+    y_prob, _, problems = classify.predict_files(
+        model, tmp_path, ["black.png", "white.png"]
+    )
+
+    assert np.allclose(y_prob[0], 0.5)
+    assert problems.tolist() == ["", "the model gives no number"]
+
+
 def test_one_picture_gets_the_answer_that_it_gets_among_many(model_file, pictures, ask):
     status, many = ask(model_file, [pictures])
 

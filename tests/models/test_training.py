@@ -343,6 +343,19 @@ def test_loss_that_is_no_finite_number_is_an_error_that_names_the_epoch(
     assert not list(prepared.results.glob("checkpoints/*"))
 
 
+def test_weights_that_the_last_step_made_no_numbers_are_an_error(prepared):
+    with pytest.raises(FloatingPointError, match="val_loss of epoch 1 is nan"):
+        # The loss of its only step is that before it.
+        train_tiny(
+            prepared,
+            epochs=1,
+            batch_size=24,
+            optimizer=lambda: keras.optimizers.SGD(np.inf),
+        )
+
+    assert not list(prepared.results.glob("models/*.keras"))
+
+
 def test_balanced_classes_weigh_the_same_in_sum():
     y_true = np.array([0, 0, 0, 0, 0, 1])
 
