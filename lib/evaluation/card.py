@@ -33,7 +33,6 @@ def write_card(
         tested: how many test pictures it has right, where 08 asked it about them.
     """
     contest = read_found(ws, record.split_hash).contest
-    without_looking = read_without_looking(ws)
     text = open_template("card.md.jinja").render(
         record=record,
         is_flattered=is_flattered,
@@ -43,7 +42,7 @@ def write_card(
         trained=(read_split(ws).part == "train").sum(),
         sets=describe_sets(record.answer_sets),
         doubt=doubt_contest(contest, record, score),
-        without_looking=None if without_looking is None else without_looking.mean(),
+        without_looking=read_without_looking(ws),
         weights=Path(record.weights).name,
         file=repr(f"{record.name}.keras"),
     )

@@ -27,10 +27,9 @@ class Pair:
     low: float
     high: float
     runs: int  # that were compared
-    n: int  # pictures
-    p_value: float  # NaN of two to four runs, of which nothing can be claimed
-    p_holm: float = np.nan  # corrected for the number of pairs
-    established: bool = False  # p_holm < LEVEL, exactly where the interval excludes 0
+    # Corrected for the number of pairs; NaN of two to four runs, of which nothing can be claimed.
+    p_holm: float
+    established: bool  # p_holm < LEVEL, exactly where the interval excludes 0
 
 
 def compare_configurations(correct: dict[str, dict], groups: np.ndarray) -> list[Pair]:
@@ -74,8 +73,6 @@ def _describe(model, other, differences, step, groups):
         low=low,
         high=high,
         runs=len(differences),
-        n=len(groups),
-        p_value=step.p,
         p_holm=step.p_holm,
         established=step.p_holm < LEVEL,
     )
@@ -96,13 +93,13 @@ def _subtract(runs, others):
 
 def correct_tests(p_values: Sequence[float]) -> pd.DataFrame:
     """Return p_holm, and level, that of each step (Holm 1979); a missing p is no test."""
-    table = pd.DataFrame({"p": p_values}).sort_values("p", kind="stable")
-    steps = table.p.count() - np.arange(len(table))
-    p_holm = (steps * table.p).clip(upper=1).cummax()
+    ordered = pd.Series(p_values, dtype=float).sort_values(kind="stable")
+    steps = ordered.count() - np.arange(len(ordered))
+    p_holm = (steps * ordered).clip(upper=1).cummax()
     # Once a step fails, all further tests have its level.
     failed = max(np.sum(p_holm >= LEVEL), 1)
     level = LEVEL / steps.clip(failed)
-    return pd.DataFrame({"p": table.p, "p_holm": p_holm, "level": level}).sort_index()
+    return pd.DataFrame({"p_holm": p_holm, "level": level}).sort_index()
 
 
 def compare_runs(

@@ -71,7 +71,12 @@ def embed(path: Path, label: str) -> str:
 
 
 def _write_address(data, kind):
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return f"data:image/{kind};base64,{encode(data)}"
+
+
+def encode(data: bytes) -> str:
+    """Write bytes as text (base64), as pages hold them."""
+    return base64.b64encode(data).decode()
 
 
 def embed_picture(picture: Path | np.ndarray, long_side: int) -> str:
@@ -95,7 +100,7 @@ def embed_picture(picture: Path | np.ndarray, long_side: int) -> str:
 
 def hash_text(text: str) -> str:
     """Hash a script or style as a page's policy names it, which allows no other."""
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return encode(hashlib.sha256(text.encode()).digest())
 
 
 def open_template(name: str) -> jinja2.Template:

@@ -11,9 +11,7 @@ from matplotlib.figure import Figure
 WIDTH = 5.6
 MAX_LETTERS = 30  # of a name that is shown
 MAX_ROWS = 40  # classes that have a row each
-TRAINING = "#1f6fb4"
-VALIDATION = "#e07b00"
-COLOURS = [TRAINING, VALIDATION]
+COLOURS = ["#1f6fb4", "#e07b00"]  # of training and validation
 # Limits of an axis of shares, so that points at its ends are whole.
 SHARES = (-0.02, 1.02)
 STYLE = {

@@ -32,18 +32,19 @@ def find_weak_classes(
     labels, unit = _list_units(y_true, groups)
     sums = np.bincount(unit, weights=correct)
     sizes = np.bincount(unit)
-    recalls = []
+    pictures = np.bincount(y_true)
+    recalls = np.bincount(y_true, weights=correct) / np.maximum(pictures, 1)
     p_values = []
-    for number in range(y_true.max() + 1):
+    for number in range(len(pictures)):
         is_in = labels == number
         counts = _count_right(sums[is_in], sizes[is_in])
         others = _count_right(sums[~is_in], sizes[~is_in])
         p_value = fisher_exact([counts, others]).pvalue
         p_values.append(p_value if sum(counts) > 1 else np.nan)
-        recalls.append(sums[is_in].sum() / max(sizes[is_in].sum(), 1))
-    is_low = np.array(recalls) < np.mean(correct)
-    weak = np.flatnonzero(is_low & (correct_tests(p_values).p_holm < LEVEL))
-    return weak[np.argsort(np.array(recalls)[weak], kind="stable")]
+    is_low = recalls < np.mean(correct)
+    is_sure = correct_tests(p_values).p_holm < LEVEL
+    weak = np.flatnonzero(is_low & is_sure)
+    return weak[recalls[weak].argsort(kind="stable")]
 
 
 def _count_right(sums, sizes):

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import precision_recall_fscore_support
 
-from lib.evaluation.calibration import Calibration
+from lib.evaluation.calibration import Calibration, calibrate
 from lib.evaluation.intervals import effective_sample_size, share_interval
 from lib.evaluation.pooling import GroupScore, score_groups
 from lib.models.record import Record
-from lib.models.temperature import apply_temperature, measure_loss
+from lib.models.temperature import apply_temperature
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,7 @@ class ParentScore:
 class Score:
     """The numbers of one model; shares are 0-1, intervals of 95 % Wilson's."""
 
-    label: str  # of the model, with the weights that its training started from
-    weights: str
+    label: str  # of the model
     n: int  # pictures
     effective_n: float  # `intervals.effective_sample_size`
     top1: float  # share of pictures whose true class is the most probable one
@@ -44,7 +43,6 @@ class Score:
     per_class_interval: dict[str, list[float]]
     majority_class: str
     baseline: float  # the top-1 of always answering it
-    nll: float  # mean negative log-likelihood of the true class, in nats
     calibration: Calibration
     groups: GroupScore | None  # None where no pictures belong together
     parents: ParentScore | None  # None of classes without
@@ -60,7 +58,7 @@ def evaluate(
     y_prob: np.ndarray,
     groups: np.ndarray,
     record: Record,
-    calibration: Calibration,
+    compared: int = 1,
 ) -> Score:
     """Score one model.
 
@@ -69,20 +67,19 @@ def evaluate(
         y_prob: float (n, classes), rows sum to 1.
         groups: int (n,), as in `intervals`.
         record: of the model.
-        calibration: of these probabilities.
+        compared: how many configurations are compared.
     """
     y_pred = y_prob.argmax(axis=1)
     correct = y_pred == y_true
+    calibration = calibrate(y_true, y_prob, groups, record, compared)
     scaled = apply_temperature(y_prob, calibration.temperature)
     return Score(
         label=record.label,
-        weights=record.weights,
         n=len(y_true),
         effective_n=effective_sample_size(groups),
         top1=float(correct.mean()),
         top1_interval=share_interval(correct, groups),
         **_score_classes(y_true, y_pred, record.class_names, groups),
-        nll=measure_loss(y_true, y_prob),
         calibration=calibration,
         groups=score_groups(y_true, scaled, groups),
         parents=_score_parents(y_true, y_pred, record, groups),
@@ -93,8 +90,13 @@ def _score_classes(y_true, y_pred, class_names, groups):
     precision, recall, f1, support = precision_recall_fscore_support(
         y_true, y_pred, labels=range(len(class_names)), zero_division=0
     )
-    by_class = {"support": support, "per_class": recall, "precision": precision}
-    table = pd.DataFrame(by_class, class_names).assign(f1=f1)
+    by_class = {
+        "support": support,
+        "per_class": recall,
+        "precision": precision,
+        "f1": f1,
+    }
+    table = pd.DataFrame(by_class, class_names)
     bounds = {}
     for number, correct in pd.Series(y_pred == y_true).groupby(y_true):
         name = class_names[number]

@@ -1,6 +1,5 @@
 """A model as one web page, which holds the classifier and answers pictures in any browser."""
 
-import base64
 import gzip
 import hashlib
 import importlib.metadata
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.base.workspace import Workspace
-from lib.evaluation.display import save_page
+from lib.evaluation.display import encode, save_page
 from lib.evaluation.limits import describe_sets
 from lib.evaluation.metrics import Score
 from lib.evaluation.wording import format_number
@@ -25,7 +24,6 @@ BUILD = "litert_wasm_compat_internal"  # of four, what needs the least of a brow
 IMPORT = 'import { createWasmLib } from "@litertjs/wasm-utils";'
 # It looks for a GPU, which the page doesn't use, and warns where there is none.
 CREATE = "Environment.create("
-NO_PAGE = "Note: model.html can't be made"
 MAX_DIFFERENCE = 0.02  # of a probability, on average
 
 
@@ -50,12 +48,13 @@ def write_page(
         examples: pictures that stand in the page, small, so that they can be tried at once.
     """
     ws.file("model.html").unlink(missing_ok=True)
+    if not lacks:
+        try:
+            runtime = fetch_runtime(ws.scratch / "downloads")
+        except OSError as error:
+            lacks = str(error)
     if lacks:
-        return f"{NO_PAGE}: {lacks}"
-    try:
-        runtime = fetch_runtime(ws.scratch / "downloads")
-    except OSError as error:
-        return f"{NO_PAGE}: {error}"
+        return f"Note: model.html can't be made: {lacks}"
     return save_page(
         ws,
         "model.html",
@@ -104,11 +103,7 @@ def _describe_strangers(record, known):
 
 
 def _pack(content):
-    return _encode(gzip.compress(content, 6, mtime=0))
-
-
-def _encode(content):
-    return base64.b64encode(content).decode()
+    return encode(gzip.compress(content, 6, mtime=0))
 
 
 def fetch_runtime(folder: Path) -> dict[str, str]:
@@ -126,7 +121,8 @@ def fetch_runtime(folder: Path) -> dict[str, str]:
     archive = folder / f"litertjs-core-{VERSION}.tgz"
     if not archive.exists():
         _fetch_package(folder)
-    if _encode(hashlib.sha512(archive.read_bytes()).digest()) != SHA512:
+    digest = hashlib.sha512(archive.read_bytes()).digest()
+    if encode(digest) != SHA512:
         archive.unlink()
         raise OSError(f"{archive} was not the package that is known: run again")
     with tarfile.open(archive) as files:

@@ -1,7 +1,7 @@
 """The answers of all models to the same validation pictures, gathered once, and their mistakes."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from itertools import compress
 
@@ -11,7 +11,6 @@ import pandas as pd
 from lib.base.paths_file import read_json
 from lib.base.records import restore
 from lib.base.workspace import Workspace
-from lib.evaluation.calibration import calibrate
 from lib.evaluation.comparisons import Pair, compare_configurations
 from lib.evaluation.intervals import share_interval
 from lib.evaluation.metrics import Score, evaluate
@@ -35,6 +34,7 @@ class Predictions:
         y_prob: float32 (n, classes) of each model, in their order.
         y_pred: int (models, n), the most probable classes.
         correct: bool (models, n).
+        answers: text (n,), the names of the most probable classes, by the label of the model.
         confidence: float32 (models, n), the probability of the answer.
 
     Raises:
@@ -62,6 +62,7 @@ class Predictions:
         self.truth = self.class_names[self.y_true]
         self.y_pred = np.array([answers.argmax(axis=1) for answers in self.y_prob])
         self.correct = self.y_pred == self.y_true
+        self.answers = dict(zip(self.labels, self.class_names[self.y_pred]))
         self.confidence = np.array([answers.max(axis=1) for answers in self.y_prob])
 
     @property
@@ -81,17 +82,16 @@ class Predictions:
 
         The most frequent kind comes first, and of each the files that the model was surest of.
         """
-        said = self.class_names[self.y_pred[self.labels.index(label)]]
         wrong = self.list_mistakes(label)
         files = pd.Series(self.files[wrong])
-        kinds = files.groupby([self.truth[wrong], said[wrong]]).agg(list)
+        said = self.answers[label][wrong]
+        kinds = files.groupby([self.truth[wrong], said]).agg(list)
         counts = kinds.str.len().sort_values(ascending=False, kind="stable")
         return kinds[counts.index].to_dict()
 
     def count_answers(self, label: str) -> pd.DataFrame:
         """Count a model's answers, the confusion matrix: a row for each class, a column for each answer."""
-        said = self.class_names[self.y_pred[self.labels.index(label)]]
-        counts = pd.crosstab(self.truth, said)
+        counts = pd.crosstab(self.truth, self.answers[label])
         order = self.by_parent
         return counts.reindex(index=order, columns=order, fill_value=0)
 
@@ -109,10 +109,7 @@ class Predictions:
         compared = self.runs.configuration.nunique()
         scores = {}
         for (label, record), y_prob in zip(self.models.items(), self.y_prob):
-            calibration = calibrate(self.y_true, y_prob, self.groups, record, compared)
-            scores[label] = evaluate(
-                self.y_true, y_prob, self.groups, record, calibration
-            )
+            scores[label] = evaluate(self.y_true, y_prob, self.groups, record, compared)
         return scores
 
     @cached_property
@@ -129,13 +126,12 @@ class Predictions:
 
     @cached_property
     def configurations(self) -> pd.DataFrame:
-        """The configurations, the best first: runs, mean, lowest and highest top-1, low, high, n."""
+        """The configurations, the best first: runs, the mean of their top-1, low and high."""
         top1 = self.runs.groupby("configuration", sort=False).top1
-        table = top1.agg(runs="size", mean="mean", lowest="min", highest="max")
+        table = top1.agg(runs="size", mean="mean")
         for name, runs in top1:
             correct = self.correct[runs.index].mean(axis=0)
             table.loc[name, ["low", "high"]] = share_interval(correct, self.groups)
-        table["n"] = len(self.groups)
         return table.sort_values("mean", ascending=False, kind="stable")
 
     @cached_property
@@ -176,14 +172,13 @@ class Predictions:
         Probabilities are scaled by the temperature of its score, as they are handed over.
         """
         k = self.labels.index(label)
-        scaled = apply_temperature(
-            self.y_prob[k], self.scores[label].calibration.temperature
-        )
+        calibration = self.scores[label].calibration
+        scaled = apply_temperature(self.y_prob[k], calibration.temperature)
+        confidence = scaled.max(axis=1)
         rows = []
         for limit in SURE:
-            is_sure = scaled.max(axis=1) >= limit
-            right = self.correct[k] & is_sure
-            rows.append((limit, int(is_sure.sum()), int(right.sum())))
+            is_right = self.correct[k, confidence >= limit]
+            rows.append((limit, len(is_right), int(is_right.sum())))
         return rows
 
     def list_suspects(self) -> pd.DataFrame:
@@ -195,8 +190,8 @@ class Predictions:
             By index of the picture: file, label, each answer, and label_probability.
         """
         first = self.first_runs
-        table = pd.DataFrame({"file": self.files, "label": self.truth})
-        table[first.labels] = self.class_names[first.y_pred].T
+        facts = {"file": self.files, "label": self.truth}
+        table = pd.DataFrame(facts | first.answers)
         every = np.arange(len(table))
         of_truth = [y_prob[every, self.y_true] for y_prob in first.y_prob]
         table["label_probability"] = np.mean(of_truth, axis=0)
@@ -235,18 +230,15 @@ def save_scores(ws: Workspace, predictions: Predictions) -> None:
     """
     for path in ws.results.glob("models/*.json"):
         (ws.results / f"predictions/{path.stem}.csv").unlink(missing_ok=True)
-    names = predictions.class_names
     scores = {}
-    for index, (label, score) in enumerate(predictions.scores.items()):
-        record = predictions.models[label]
-        scores[record.name] = asdict(score)
+    for (label, record), y_prob in zip(predictions.models.items(), predictions.y_prob):
+        scores[record.name] = asdict(predictions.scores[label])
         table = pd.DataFrame({"file": predictions.files, "label": predictions.truth})
-        table["predicted"] = names[predictions.y_pred[index]]
-        y_prob = pd.DataFrame(predictions.y_prob[index], columns=names)
-        ws.save_table(table.join(y_prob), f"predictions/{record.name}.csv")
+        table["predicted"] = predictions.answers[label]
+        of_classes = pd.DataFrame(y_prob, columns=predictions.class_names)
+        ws.save_table(table.join(of_classes), f"predictions/{record.name}.csv")
     ws.save_json(scores, "metrics.json")
-    columns = [field.name for field in fields(Pair)]
-    pairs = pd.DataFrame(predictions.pairs, columns=columns)
+    pairs = pd.DataFrame(predictions.pairs, columns=list(Pair.__annotations__))
     ws.save_table(pairs, "pairs.csv")
     ws.save_table(predictions.list_classes(), "per_class.csv")
     ws.save_table(predictions.list_suspects(), "suspects.csv")

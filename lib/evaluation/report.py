@@ -21,7 +21,7 @@ from lib.evaluation.verdict import (
     find_answer,
     read_without_looking,
 )
-from lib.models.record import Found, Record, read_found
+from lib.models.record import Found, read_found
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,6 @@ class Answer(Verdict):
     corrected: int
     found: Found  # by 05 and 07, of this set
     doubts: list[Doubt]
-    runs: int  # trainings of a configuration, at most
     series: str  # `series.describe_series`
     set: str  # `split.identify_set`
     is_balanced: bool = False  # whether the best was trained with class weights
@@ -118,7 +117,6 @@ def describe_answer(ws: Workspace, predictions: Predictions) -> Answer:
         corrected=int(checks.file[is_corrected].isin(predictions.files).sum()),
         found=found,
         doubts=doubts,
-        runs=int(predictions.configurations.runs.max()),
         series=describe_series(rows),
         set=record.split_hash,
         is_balanced=record.is_balanced,
@@ -151,7 +149,7 @@ def write_report(ws: Workspace, report: Report) -> Path:
     return ws.results / "report.html"
 
 
-def _remove_other_page(ws: Workspace, record: Record) -> None:
+def _remove_other_page(ws, record):
     page = ws.results / "model.html"
     mark = f'<meta name="model" content="{record.file_hash}">'
     if page.exists() and mark not in page.read_text(encoding="utf-8"):

@@ -1,6 +1,5 @@
 """One HTML page on which a person decides about doubtful pictures; it makes the file of corrections."""
 
-import os
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
@@ -77,8 +76,7 @@ def write_review(
         earlier=earlier[["file", "label", "digest"]].to_numpy().tolist(),
         # Decisions that a browser keeps hold for the same contents and labels only.
         key=f"review {identify_set(audit)}",
-        # The page lies in the results folder, so that it can show the files themselves.
-        folder=os.path.relpath(folder, ws.results),
+        folder=folder,
         record=record,
         is_quick=is_quick,
     )

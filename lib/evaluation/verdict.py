@@ -36,8 +36,7 @@ class Verdict:
     model: str  # of the file of the first training
     score: Score  # of the first training
     configuration: dict[str, float]  # its row of `Predictions.configurations`
-    count: int  # configurations that are compared
-    # The highest p of its trainings, times `count`: that its answers know the labels, and that
+    # The highest p of its trainings, times the number of configurations: that its answers know the labels, and that
     # they are right more often than the files' facts. The latter is None where size, light and
     # sharpness tell no more than the commonest class.
     p_labels: float
@@ -88,7 +87,6 @@ def find_answer(
         model=predictions.models[score.label].name,
         score=score,
         configuration=table.loc[best].to_dict(),
-        count=len(table),
         p_labels=float(tests.p_labels[best]),
         p_files=None if np.isnan(p_files) else float(p_files),
         without_looking=None if files is None else float(files.mean()),
@@ -103,29 +101,29 @@ def find_answer(
 def _test_configurations(predictions, files):
     """Return p_labels, p_files, beats_commonest and is_useful of each configuration."""
     table = predictions.configurations
-    count = len(table)
     baseline = np.bincount(predictions.y_true).max() / len(predictions.y_true)
     p_files = np.nan
     if files is not None and files.mean() > baseline:
-        p_files = [_beat(files, predictions, k) for k in range(len(predictions.labels))]
+        groups = predictions.groups
+        p_files = [_beat(files, correct, groups) for correct in predictions.correct]
     p_labels = measure_association(
         predictions.y_true, predictions.y_pred, predictions.groups
     )
     tests = pd.DataFrame({"p_labels": p_labels, "p_files": p_files})
     highest = tests.groupby(predictions.runs.configuration).max()
-    tests = (count * highest).clip(upper=1).loc[table.index]
+    tests = (len(table) * highest).clip(upper=1).loc[table.index]
     knows_labels = tests.p_labels < LEVEL
     tests["beats_commonest"] = knows_labels & (table["mean"] > baseline)
     tests["is_useful"] = tests.beats_commonest & ~(tests.p_files >= LEVEL)
     return tests
 
 
-def _beat(files, predictions, k):
+def _beat(files, correct, groups):
     """Return the p of a training that is right more often than the files' facts; else 1."""
-    differences = predictions.correct[k].astype(float) - files
+    differences = correct.astype(float) - files
     if differences.mean() <= 0:
         return 1.0
-    _, _, p_value = compare_runs(differences[np.newaxis], predictions.groups)
+    _, _, p_value = compare_runs(differences[np.newaxis], groups)
     return p_value
 
 

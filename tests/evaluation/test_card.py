@@ -10,7 +10,6 @@ import yaml
 from nbconvert.filters import markdown2html
 
 from lib.evaluation import card, metrics
-from lib.evaluation.calibration import calibrate
 from lib.evaluation.wording import format_bounds, format_percent
 from lib.models.record import Record, SetLimit
 
@@ -63,8 +62,7 @@ def write(ws):
         chances += 0.5 * np.eye(classes)[y_true]
         y_prob = chances / chances.sum(axis=1, keepdims=True)
         every = np.arange(len(y_true))
-        found = calibrate(y_true, y_prob, every, record, compared=3)
-        score = metrics.evaluate(y_true, y_prob, every, record, found)
+        score = metrics.evaluate(y_true, y_prob, every, record)
         card.write_card(ws, record, score, mistakes, is_flattered=False)
         written = (ws.results / f"models/{NAME}.md").read_text(encoding="utf-8")
         _, head, text = re.split(r"^---$", written, maxsplit=2, flags=re.M)

@@ -38,7 +38,7 @@ def test_a_pair_is_established_among_many_as_far_as_flips_can_tell():
 
     assert sum(pair.established for pair in pairs) == 22
     # What was observed is one of the ways, so none is impossible.
-    assert min(pair.p_value for pair in pairs) > 0
+    assert min(pair.p_holm for pair in pairs) > 0
 
 
 def test_signs_of_the_sums_of_groups_are_flipped_where_one_run_is_compared_with_one():
