@@ -39,7 +39,7 @@ class Calibration:
     def word(self) -> str:
         """Whether the scaled probabilities can be believed, at a level divided by `compared`."""
         if self.n < MIN_PICTURES:
-            return "too few"
+            return "too few pictures to say"
         if 2 * norm.sf(abs(self.z)) >= LEVEL / self.compared:
             return "neither too sure nor too modest"
         return "too sure" if self.z < 0 else "too modest"
@@ -50,7 +50,7 @@ def calibrate(
     y_prob: np.ndarray,
     groups: np.ndarray,
     record: Record,
-    compared: int = 1,
+    compared: int,
 ) -> Calibration:
     """Fit the temperature to one half of the pictures, and judge it by the other.
 
@@ -123,8 +123,7 @@ def judge_confidence(
 
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
     """Return the mean distance of probability and share that is right in bins (Guo et al. 2017)."""
-    table = pd.DataFrame({"confidence": confidence, "correct": correct})
-    by_bin = table.groupby(np.ceil(confidence * BINS).clip(1, BINS))
-    bins = by_bin.mean()
-    gaps = (bins.confidence - bins.correct).abs()
-    return float(np.average(gaps, weights=by_bin.size()))
+    number = np.ceil(confidence * BINS).clip(1, BINS)
+    # Each is the gap of a bin, times its answers.
+    gaps = pd.Series(confidence - correct).groupby(number).sum()
+    return float(gaps.abs().sum() / len(correct))

@@ -1,7 +1,5 @@
 """The card of a model: what it is for, how well it does, where it errs and where it comes from."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from lib.base.storage import atomic_write
@@ -43,7 +41,6 @@ def write_card(
         sets=describe_sets(record.answer_sets),
         doubt=doubt_contest(contest, record, score),
         without_looking=read_without_looking(ws),
-        weights=Path(record.weights).name,
         file=repr(f"{record.name}.keras"),
     )
     with atomic_write(ws.file("models", f"{record.name}.md")) as part:

@@ -26,7 +26,6 @@ class Pair:
     # The interval, at the level of its step in Holm's procedure (Serlin 1993).
     low: float
     high: float
-    runs: int  # that were compared
     # Corrected for the number of pairs; NaN of two to four runs, of which nothing can be claimed.
     p_holm: float
     established: bool  # p_holm < LEVEL, exactly where the interval excludes 0
@@ -59,23 +58,13 @@ def compare_configurations(correct: dict[str, dict], groups: np.ndarray) -> list
     steps = correct_tests(p_values).itertuples()
     pairs = []
     for (model, other, differences), step in zip(compared, steps):
-        pairs.append(_describe(model, other, differences, step, groups))
+        # The same test once more, so that the interval has the level of its step.
+        low, high, _ = compare_runs(differences, groups, step.level)
+        difference = differences.mean()
+        is_sure = step.p_holm < LEVEL
+        pair = Pair(model, other, difference, low, high, step.p_holm, is_sure)
+        pairs.append(pair)
     return pairs
-
-
-def _describe(model, other, differences, step, groups):
-    # The same test once more, so that the interval has the level of its step.
-    low, high, _ = compare_runs(differences, groups, step.level)
-    return Pair(
-        model=model,
-        other=other,
-        difference=differences.mean(),
-        low=low,
-        high=high,
-        runs=len(differences),
-        p_holm=step.p_holm,
-        established=step.p_holm < LEVEL,
-    )
 
 
 def _subtract(runs, others):

@@ -9,8 +9,6 @@ from matplotlib.figure import Figure
 
 # Inches of a figure of the report: its letters can be read on a phone, too.
 WIDTH = 5.6
-MAX_LETTERS = 30  # of a name that is shown
-MAX_ROWS = 40  # classes that have a row each
 COLOURS = ["#1f6fb4", "#e07b00"]  # of training and validation
 # Limits of an axis of shares, so that points at its ends are whole.
 SHARES = (-0.02, 1.02)
@@ -25,7 +23,7 @@ sns.set_theme(style="whitegrid", palette="colorblind", rc=STYLE)
 warnings.filterwarnings("ignore", "Glyph .* missing")
 
 
-def shorten(name: object, max_letters: int = MAX_LETTERS) -> str:
+def shorten(name: object, max_letters: int = 30) -> str:
     """Return the first letters of a name, as one line."""
     return " ".join(str(name).split())[:max_letters]
 

@@ -77,5 +77,6 @@ def share_interval(correct: np.ndarray, groups: np.ndarray) -> list[float]:
     """
     sums, sizes = sum_groups(correct, groups)
     n = count_different(sums, sizes)
+    share = sums.sum() / max(len(correct), 1)
     df = max(n - 1, 1) if len(sizes) < len(correct) else np.inf
-    return wilson_interval(sums.sum() / max(len(correct), 1), n, df)
+    return wilson_interval(share, n, df)

@@ -93,7 +93,8 @@ def measure_association(
 
 
 def _list_units(y_true, groups):
-    # A group of several classes is one unit in each. Returns labels, and the units of pictures.
+    """Return the label of each unit, and the unit of each picture; a group has one in each class."""
     pairs = np.stack([y_true, groups], axis=1)
     units, unit = np.unique(pairs, axis=0, return_inverse=True)
-    return units[:, 0], unit
+    labels = units[:, 0]
+    return labels, unit

@@ -48,7 +48,8 @@ def find_nearest(
     order = distances.argsort(axis=1, kind="stable")
     nearest = order[:, :NEIGHBOURS]
     found = np.take_along_axis(found, nearest, 1)
-    return found, np.take_along_axis(distances, nearest, 1)
+    distances = np.take_along_axis(distances, nearest, 1)
+    return found, distances
 
 
 def find_copies(

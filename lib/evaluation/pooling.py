@@ -50,7 +50,7 @@ def group_columns(
     agree = table.groupby("group").group_agree
     table["group_size"] = agree.transform("size")
     table["group_agree"] = agree.transform("sum")
-    return dict(table.reindex(range(len(groups))).items())
+    return table.reindex(range(len(groups))).to_dict("series")
 
 
 def score_groups(

@@ -37,7 +37,7 @@ class Answer(Verdict):
     doubts: list[Doubt]
     series: str  # `series.describe_series`
     set: str  # `split.identify_set`
-    is_balanced: bool = False  # whether the best was trained with class weights
+    is_balanced: bool  # whether the best was trained with class weights
     tested: str = ""  # how many test pictures it has right: `wording.format_right`
 
 

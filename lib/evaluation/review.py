@@ -89,8 +89,9 @@ def _gather_pictures(audit, cases, folder):
     """Return the pictures of cases and their neighbours: file to what the page shows of it."""
     files = pd.concat([cases.file, cases.neighbour, cases.own])
     names = files[files != ""].unique()
-    shown = audit.loc[names, ["label", "part", "digest"]]
-    return shown.assign(data=_embed(folder, names)).to_dict("index")
+    shown = audit.loc[names, ["label", "part", "digest"]].copy()
+    shown["data"] = _embed(folder, names)
+    return shown.to_dict("index")
 
 
 def _embed(folder, files):

@@ -62,7 +62,7 @@ class Verdict:
 
 def find_answer(
     predictions: Predictions,
-    without_looking: pd.Series | None = None,
+    without_looking: pd.Series | None,
 ) -> Verdict:
     """Find the best configuration, and how the others compare with it.
 
@@ -80,18 +80,18 @@ def find_answer(
     first = predictions.first_runs
     labels = dict(zip(first.runs.configuration, first.labels))
     score = predictions.scores[labels[best]]
-    p_files = tests.p_files[best]
+    judged = tests.loc[best]
     return Verdict(
         name=best,
         label=score.label,
         model=predictions.models[score.label].name,
         score=score,
         configuration=table.loc[best].to_dict(),
-        p_labels=float(tests.p_labels[best]),
-        p_files=None if np.isnan(p_files) else float(p_files),
+        p_labels=float(judged.p_labels),
+        p_files=None if np.isnan(judged.p_files) else float(judged.p_files),
         without_looking=None if files is None else float(files.mean()),
-        beats_commonest=bool(tests.beats_commonest[best]),
-        is_useful=bool(tests.is_useful[best]),
+        beats_commonest=bool(judged.beats_commonest),
+        is_useful=bool(judged.is_useful),
         others=others,
         to_repeat=_list_unrepeated(predictions, labels, others),
         weakest=_list_weakest(predictions, score),
@@ -169,9 +169,9 @@ def _list_weakest(predictions, score):
     correct = predictions.correct[predictions.labels.index(score.label)]
     weak = find_weak_classes(predictions.y_true, correct, predictions.groups)
     rows = []
-    for name in predictions.class_names[weak[:MAX_WEAKEST]]:
+    for name in predictions.class_names[weak][:MAX_WEAKEST].tolist():
         n = score.support[name]
-        rows.append((str(name), round(n * score.per_class[name]), n))
+        rows.append((name, round(n * score.per_class[name]), n))
     return rows
 
 

@@ -15,7 +15,7 @@ def judge(y_true, y_prob, groups=None, calibrated_on=""):
     record = Record("cnn", [], 8, calibrated_on=calibrated_on)
     if groups is None:
         groups = np.arange(len(y_true))
-    return calibration.calibrate(y_true, y_prob, groups, record)
+    return calibration.calibrate(y_true, y_prob, groups, record, 1)
 
 
 def test_calibration_error_equals_the_mean_gap_over_fifteen_bins():

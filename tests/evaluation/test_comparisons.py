@@ -125,8 +125,8 @@ def test_only_runs_of_common_seeds_are_compared_and_the_better_one_stands_first(
 
     pairs = compare(correct)
 
-    assert pairs.runs.to_dict() == {("a", "b"): 2}
-    assert pairs.difference.tolist() == pytest.approx([(29 + 31) / 2 / 60])
+    expected = {("a", "b"): (29 + 31) / 2 / 60}
+    assert pairs.difference.to_dict() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("runs", [2, 4])
@@ -147,20 +147,11 @@ def test_what_no_seed_decides_stands_beside_every_run_and_one_run_beside_one():
 
     pairs = compare(correct)
 
-    assert pairs.runs.to_dict() == {("linear", "net"): 5, ("linear", "alone"): 1}
-    assert pairs.difference.tolist() == pytest.approx([29 / 60, 10 / 60])
+    expected = {("linear", "net"): 29 / 60, ("linear", "alone"): 10 / 60}
+    assert pairs.difference.to_dict() == pytest.approx(expected)
     assert pairs.established.all()
 
 
 @pytest.mark.parametrize("spreads", simulations.SPREADS)
 def test_equal_configurations_are_rarely_told_apart_by_five_seeds(spreads):
     assert simulations.claim_seeds(2000, 5, spreads, reports=60) <= 0.1
-
-
-def test_with_many_pictures_the_t_is_that_of_the_runs():
-    gaps = np.repeat([[0.1], [0.2], [0.3]], 100_000, axis=1)
-    expected = stats.ttest_1samp([0.1, 0.2, 0.3], 0)
-
-    _, _, p_value = comparisons.compare_runs(gaps, np.arange(100_000))
-
-    assert p_value == pytest.approx(expected.pvalue, rel=1e-3)

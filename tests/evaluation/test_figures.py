@@ -161,17 +161,6 @@ def test_names_are_shown_as_they_are_and_rows_without_pictures_are_not():
     assert read_gallery(text) == (["<b>$x$"], lines)
 
 
-def test_an_arrow_points_to_the_right_between_names_from_right_to_left():
-    lines = [["אבג 49 %, <b> → דהו", "a.png"]]
-
-    text = galleries.picture_grid({"": PICTURES[:1]}, "a", {"": lines})
-
-    assert read_gallery(text)[1] == lines
-    names = ["אבג 49 %", "&lt;b&gt;", "דהו"]
-    assert re.findall("<bdi>(.*?)</bdi>", text) == names
-    assert "<div dir" not in text
-
-
 def test_a_long_name_of_a_file_is_whole_in_its_title_and_in_two_parts_of_one_line():
     file = f"Aves/{'0123456789' * 4}.jpg"
 

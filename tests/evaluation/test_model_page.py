@@ -1,9 +1,8 @@
 """model.html in a real Chromium: it answers as the model does, offline, for everybody."""
 
-import base64
 import codecs
 import contextlib
-import json
+import html
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +24,6 @@ from PIL import Image
 
 from lib import predict
 from lib.base.workspace import read_table
-from lib.data import pictures
 from lib.data.label_files import read_labels
 from lib.evaluation import metrics, model_page
 from lib.evaluation.wording import format_percent
@@ -241,23 +239,6 @@ def test_saved_table_is_that_of_predict_and_strangers_are_counted_first(
     assert is_glossed == list(table.parent != "")
 
 
-def test_loader_of_the_page_is_that_of_the_project(opened, tmp_path):
-    rng = np.random.default_rng(0)
-    path = tmp_path / "noise.png"
-    script = """async data => { const bytes = Uint8Array.from(atob(data), c => c.charCodeAt(0));
-        return [...square(await createImageBitmap(new Blob([bytes])))]; }"""
-    for width, height in [(61, 47), (24, 100), (9, 13), (7, 300), (24, 24), (515, 300)]:
-        pixels = rng.integers(0, 256, (height, width, 4), dtype=np.uint8)
-        pixels[::2, :, 3] = 255
-        Image.fromarray(pixels).save(path)
-        read = opened.evaluate(script, base64.b64encode(path.read_bytes()).decode())
-        expected = pictures.load(path, SIDE).astype(int)
-        apart = abs(np.reshape(read, expected.shape) - expected)
-        # Pillow and the browser round differently where they lay a picture over white.
-        assert apart.max() <= 2, (width, height)
-        assert apart.mean() < 0.6, (width, height)
-
-
 def drop(tab, paths):
     """Drop files and folders on the page, as a hand does."""
     tab.wait_for_load_state()  # What is dropped before is opened by the browser itself.
@@ -462,20 +443,16 @@ def test_page_serves_everybody(opened, drawn, width):
     assert find_violations(opened) == ""
 
 
-def test_page_says_what_it_is_and_how_far_to_trust_it(opened):
-    assert "Demo." in opened.inner_text("header")
-    assert "Untrained." in opened.inner_text("header")
-    folded = opened.text_content("main")
+def test_page_says_what_it_is_and_how_far_to_trust_it(handed):
+    page = (handed[0].results / "model.html").read_text(encoding="utf-8")
+
+    text = html.unescape(re.sub("<[^>]*>", "", page)).replace("\xa0", " ")
+    said = ["Demo.", "Untrained.", *CLASSES, "flattered"]
     # Eight classes of three in turn: a third is recognised.
-    for words in ("8 of 24 pictures", "flattered", "iPhones and iPads"):
-        assert words in folded
-    first_screen = opened.inner_text("header").replace("\xa0", " ")
-    assert "small: 33 % right of 24 pictures" in first_screen
-    for name in CLASSES:
-        assert name in opened.inner_text("header")
-    made_of = opened.text_content("footer")
-    assert "net, under this licence: Own <b>; a copy of it (page)" in made_of
-    assert "TERMS AND CONDITIONS" in made_of, "of the licence"
+    said += ["small: 33 % right of 24 pictures", "8 of 24 pictures"]
+    said += ["net, under this licence: Own <b>; a copy of it (page)"]
+    for words in [*said, "TERMS AND CONDITIONS"]:
+        assert words in text
 
 
 def test_of_several_labels_those_above_their_thresholds_are_named(
@@ -506,22 +483,6 @@ def test_of_several_labels_those_above_their_thresholds_are_named(
     assert (table.labels == names).mean() > 0.8
     assert {"", "|".join(CLASSES)} <= set(table.labels)
     assert list(shown == "none of its labels") == list(table.labels == "")
-
-
-@pytest.fixture
-def stranger(opened):
-    """The page with the answer to a stranger."""
-    about = {"farthest": 0.5, "note": "farther from", "limit": 0.1}
-    answer = {"probabilities": [0.1, 0.9, 0], "distance": 0.6}
-    run(opened, f"Object.assign(about, {json.dumps(about)});")
-    run(opened, f"show({{file: 'a.jpg', ...decide({json.dumps(answer)})}});")
-    return opened
-
-
-def test_newest_answer_is_announced(stranger):
-    announced = stranger.locator("[aria-live=polite]").aria_snapshot()
-
-    assert announced.index("farther from") < announced.index('blue, "b"')
 
 
 def test_shares_are_written_as_lib_writes_them(opened):
@@ -557,17 +518,6 @@ def test_answers_that_are_not_saved_are_not_lost_unasked(handed, browser):
     tab.close()
 
 
-def test_all_answers_are_printed(opened, drawn):
-    ask_page(opened, drawn[:12])
-
-    opened.emulate_media(media="print")
-
-    assert opened.locator("#older > li:visible").count() == 11
-    hides = """() => [...document.querySelectorAll("main *")].some(one =>
-        getComputedStyle(one).overflowY !== "visible" && one.scrollHeight > one.clientHeight)"""
-    assert not opened.evaluate(hides)
-
-
 def test_names_that_a_spreadsheet_would_compute_are_texts_that_are_read_back(
     opened, tmp_path
 ):
@@ -575,8 +525,6 @@ def test_names_that_a_spreadsheet_would_compute_are_texts_that_are_read_back(
 
     ask_page(opened, [draw(tmp_path / name, (30, 20)) for name in names])
 
-    cells = opened.evaluate("names => names.map(writeCell)", names)
-    assert {cell[0] for cell in cells} == {"'"}
     assert list(save_answers(opened).file) == names
 
 

@@ -118,7 +118,7 @@ def test_a_linear_model_has_no_seed_and_stands_beside_every_run():
 
     assert found.runs.seed.isna().tolist() == [False, False, True]
     (pair,) = found.pairs
-    assert (pair.model, pair.other, pair.runs) == ("net_linear", "cnn", 2)
+    assert (pair.model, pair.other, pair.difference) == ("net_linear", "cnn", 0.25)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from lib.models.record import Found, Rise
 # What other notebooks have found.
 NOTHING = {
     "demo": False,
+    "is_balanced": False,
     "is_quick": False,
     "suspects": 0,
     "corrected": 0,
@@ -88,17 +89,13 @@ def test_untrained_networks_rank_as_others_and_are_named_so_in_the_first_sentenc
 
 
 def test_what_is_not_established_stands_beside_its_p():
-    # Of 8 pictures 7; the best of five; a training that failed.
-    eight = np.arange(8) % 2
-    alone = judge(eight, {"cnn": answer(eight, 0.875)})
-    models = {f"b{seed}": answer(TWO, 0.5, seed) for seed in range(4)}
-    best = judge(TWO, models | {"a": answer(TWO, 0.6125)})
+    # A training that failed.
     failed = repeat("cnn", 0.8, 5) | {"cnn@42": answer(MANY, 0.52)}
 
-    for page in (alone, best, judge(MANY, failed)):
-        assert page.p_labels >= 0.05
-        said = f"not surely beat always answering cat (50 %), p = {page.p_labels:.1f}"
-        assert said[:-2] in read(page)[0]
+    page = judge(MANY, failed)
+
+    assert page.p_labels >= 0.05
+    assert "not surely beat always answering cat (50 %), p = 0." in read(page)[0]
 
 
 @pytest.mark.parametrize(("alone", "is_useful"), [(0.82, False), (0.55, True)])
@@ -180,7 +177,7 @@ def test_box_names_no_model_that_the_table_calls_worse_or_that_is_not_useful(
     ahead, other = ("a", "b") if kind == "worse" else ("b", "a")
 
     predictions.pairs = [make_pair(ahead, other, 0.1, 0.05, 0.15, 0.01, True)]
-    found = verdict.find_answer(predictions)
+    found = verdict.find_answer(predictions, None)
 
     assert found.name == "a"
     assert found.others == {"b": kind}
@@ -303,7 +300,7 @@ def test_models_that_are_too_sure_are_called_so_and_others_rarely():
 
 
 def make_pair(model, other, difference, low, high, p_holm, established):
-    return Pair(model, other, difference, low, high, 1, p_holm, established)
+    return Pair(model, other, difference, low, high, p_holm, established)
 
 
 def test_table_of_pairs_says_who_is_ahead_by_how_much_and_how_surely():
