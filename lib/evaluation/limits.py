@@ -117,6 +117,8 @@ def mark_strangers(distances: np.ndarray, strangers: StrangerLimit) -> list[str]
 
 def describe_strangers(strangers: StrangerLimit) -> str:
     """Say what the mark of `limit_strangers` means."""
+    if not strangers.groups:
+        return "no limit of strangers is stored: 10_hand_over finds one"
     count = f"{strangers.groups:,} validation pictures (groups count once)"
     if strangers.farthest is None:
         return f"{count} are too few to tell strangers."

@@ -148,10 +148,10 @@ def write_found(ws: Workspace, set_hash: str, **facts: object) -> None:
 
 
 def _read_fields(path, kind):
-    """Read a JSON file of a dataclass, without what another version of the project knew more."""
+    """Read a JSON file of a dataclass, without what another version knew more, or left open."""
     content = read_json(path)
     names = [each.name for each in fields(kind)]
-    return {name: content[name] for name in names if name in content}
+    return {name: content[name] for name in names if content.get(name) is not None}
 
 
 def read_record(path: Path) -> Record | None:

@@ -7,7 +7,7 @@ import pytest
 import simulations
 
 from lib.evaluation import limits
-from lib.models.record import Record, SetLimit
+from lib.models.record import Record, SetLimit, StrangerLimit
 
 
 def test_limit_is_the_kth_lowest_of_the_groups_lowest_scores():
@@ -97,6 +97,14 @@ def test_eighteen_groups_are_too_few_to_mark_strangers():
 
     assert limits.mark_strangers([9], strangers) == [""]
     assert limits.describe_strangers(strangers).startswith("18 validation pictures")
+
+
+def test_of_a_model_without_a_limit_of_strangers_it_is_said_what_finds_one():
+    # An earlier version kept none in the record.
+    said = limits.describe_strangers(StrangerLimit())
+
+    assert "too few" not in said
+    assert "10_hand_over" in said
 
 
 def test_a_twentieth_at_most_is_marked_and_less_where_sets_may_miss_less():

@@ -104,6 +104,15 @@ def test_what_another_version_knew_more_is_passed_over(prepared):
     assert read_record(prepared.results / "models/old.keras") == Record("old", [], 8)
 
 
+def test_what_an_earlier_version_left_open_is_as_if_it_were_not_there(ws):
+    known = {"name": "a", "class_names": ["x", "y"], "image_size": 8}
+    ws.save_json(known | {"answer_sets": None}, "models/a.json")
+
+    record = read_record(ws.results / "models/a.json")
+
+    assert record == Record(**known)
+
+
 @pytest.mark.parametrize("content", ['{"name": "ha', "[]", '{"name": "half"}', "1"])
 def test_model_of_a_damaged_record_is_left_out_after_a_note_that_names_its_file(
     content, prepared, capsys
