@@ -522,7 +522,6 @@ def test_tables_have_the_numbers_of_both_models(judged, tables):
     assert matrix == [["", "6"], ["", "6"]]
 
 
-CANDIDATE = {"candidate": "net", "accuracy": 0.9, "low": 0.8}
 FOUND = {"doubtful": 54, "to_check": 124, "copies": 2}
 
 
