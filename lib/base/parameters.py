@@ -42,7 +42,9 @@ def read_defaults(path: Path) -> dict:
 
 def parse_value(text: str) -> object:
     """Return the value of -p, as JSON or YAML writes it; of what is neither, the text itself."""
-    for parse in (json.loads, yaml.safe_load):
+    # YAML calls an empty text null.
+    parsers = (json.loads, yaml.safe_load) if text else ()
+    for parse in parsers:
         with contextlib.suppress(ValueError, yaml.YAMLError):
             return parse(text)
     return text
