@@ -16,6 +16,9 @@ from lib.evaluation.intervals import share_interval
 from lib.evaluation.metrics import Score, evaluate
 from lib.evaluation.parents import order_classes
 from lib.models.record import Record
+from lib.models.temperature import apply_temperature
+
+SURE = (0.8, 0.9, 0.95)  # probabilities from which answers are counted
 
 
 @dataclass(eq=False)
@@ -145,7 +148,7 @@ class Predictions:
 
         Returns:
             class, pictures, and of each model its label, which is recall, then "low" and
-            "high" behind it, its 95 % interval, and "precision".
+            "high" behind it, its 95 % interval, and "precision" and "f1".
         """
         columns = {"class": self.class_names, "pictures": np.bincount(self.y_true)}
         labels = self.first_runs.labels
@@ -157,10 +160,26 @@ class Predictions:
                 f"{label} low": bounds[0],
                 f"{label} high": bounds[1],
                 f"{label} precision": score.precision.values(),
+                f"{label} f1": score.f1.values(),
             }
         table = pd.DataFrame(columns)
         order = table[labels].mean(axis=1).argsort(kind="stable")
         return table.iloc[order].reset_index(drop=True)
+
+    def count_sure(self, label: str) -> list[tuple[float, int, int]]:
+        """Count the answers of a model that are given from some probabilities on, and those that are right.
+
+        Probabilities are scaled by the temperature of its score, as they are handed over.
+        """
+        k = self.labels.index(label)
+        calibration = self.scores[label].calibration
+        scaled = apply_temperature(self.y_prob[k], calibration.temperature)
+        confidence = scaled.max(axis=1)
+        rows = []
+        for limit in SURE:
+            is_right = self.correct[k, confidence >= limit]
+            rows.append((limit, len(is_right), int(is_right.sum())))
+        return rows
 
     def list_suspects(self) -> pd.DataFrame:
         """List the pictures that no first run recognises, the label least probable first.

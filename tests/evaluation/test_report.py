@@ -522,6 +522,16 @@ def test_tables_have_the_numbers_of_both_models(judged, tables):
     assert matrix == [["", "6"], ["", "6"]]
 
 
+def test_answers_from_some_probabilities_on_are_counted(prepared):
+    sure = np.array([0.99, 0.96, 0.92, 0.85, 0.6])
+    y_prob = np.stack([sure, 1 - sure], axis=1)
+
+    page = describe(prepared, [0, 0, 1, 0, 1], cnn=y_prob)
+
+    cells = re.findall("<td>(.*?)</td>", read("sure", page))
+    assert cells == ["4 of 5", "3 of 4", "3 of 5", "2 of 3", "2 of 5", "2 of 2"]
+
+
 FOUND = {"doubtful": 54, "to_check": 124, "copies": 2}
 
 
