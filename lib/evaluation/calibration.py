@@ -40,9 +40,9 @@ class Calibration:
         """Whether the scaled probabilities can be believed, at a level divided by `compared`."""
         if self.n < MIN_PICTURES:
             return "too few pictures to say"
-        if 2 * norm.sf(abs(self.z)) >= LEVEL / self.compared:
-            return "neither too sure nor too modest"
-        return "too sure" if self.z < 0 else "too modest"
+        if 2 * norm.sf(abs(self.z)) < LEVEL / self.compared:
+            return "too sure" if self.z < 0 else "too modest"
+        return "neither too sure nor too modest"
 
 
 def calibrate(

@@ -10,15 +10,19 @@ from pathlib import Path
 import keras
 from requests import RequestException
 
-from lib.base.parameters import suggest
 from lib.base.workspace import Workspace, read_table
-from lib.models.networks import PRESET, Network, split_spec
+from lib.models.networks import PRESET, Network, check_application, split_spec
 from lib.models.record import read_record
 
-APPLICATIONS = dict(inspect.getmembers(keras.applications, inspect.isfunction))
 # Sides in pixels of the pictures that they were trained on; 224 where none is named.
 SIDES = (
     read_table(Path(__file__).with_name("image_sizes.csv")).set_index("network").side
+)
+# Of networks that could not be downloaded.
+ADVICE = (
+    ". Presets (hub:) lie on Kaggle: where it asks for a licence, accept it at kaggle.com/models/keras, "
+    "and set KAGGLE_API_TOKEN (notebooks/networks.md). Where nothing can be downloaded, name a file that "
+    "lies here: of these weights, in WEIGHTS, or of a whole network (.keras), in BACKBONE or BACKBONES."
 )
 # Where no network can be downloaded, the demo has this one: tests/pretrain_sketches.py.
 SKETCHES = "sketches"
@@ -61,7 +65,7 @@ def load_backbone(
                 "other kinds of drawings takes its place."
             )
             return load_backbone(SKETCHES, None, None, {}, None)
-        advice = f". {_advise(name)}" if is_download else ""
+        advice = ADVICE if is_download else ""
         # Keras' words may list every layer.
         words = textwrap.shorten(str(error), 500)
         raise ValueError(
@@ -75,19 +79,6 @@ def load_backbone(
 def _is_failed_download(error):
     """Tell whether a download failed, which kagglehub says by its kind and Keras in words."""
     return isinstance(error, RequestException) or "URL fetch failure" in str(error)
-
-
-def _advise(name):
-    """Say how a network is had that could not be downloaded."""
-    if name.startswith(PRESET):
-        return (
-            "Presets lie on Kaggle. If it asks for a licence, accept it at "
-            "kaggle.com/models/keras, and set KAGGLE_API_TOKEN (notebooks/networks.md)."
-        )
-    return (
-        "Where nothing can be downloaded, name a file that lies here: of these weights, in WEIGHTS, or of "
-        "a whole network (.keras), in BACKBONE or BACKBONES."
-    )
 
 
 def _load(name, weights, size, options):
@@ -110,10 +101,8 @@ def _load(name, weights, size, options):
 
 def _load_application(name, weights, size, **options):
     """Build a model of keras.applications on preprocessed pixels."""
-    if name not in APPLICATIONS:
-        known = suggest(name, APPLICATIONS)
-        raise ValueError(f"keras.applications has no {name!r}{known}")
-    build = APPLICATIONS[name]
+    check_application(name)
+    build = getattr(keras.applications, name)
     size = size or int(SIDES.get(name, 224))
     pixels = keras.Input((size, size, 3), name="pixels")
     model = build(
@@ -130,7 +119,7 @@ def _load_file(path, size):
     """Load a network from a .keras file."""
     model = keras.saving.load_model(path, compile=False)
     _, own_size, _, channels = model.input_shape
-    if channels != 3:
+    if channels != 3:  # Keras would convolve colours by themselves.
         raise ValueError(f"it takes {model.input_shape}, which are no RGB pictures")
     size = size or own_size or 224
     pixels = keras.Input((size, size, 3), name="pixels")

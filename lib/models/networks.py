@@ -51,19 +51,23 @@ def look_up(parameters: dict) -> None:
     Raises:
         ValueError, FileNotFoundError: there is none of a name.
     """
-    package = importlib.util.find_spec("keras").submodule_search_locations[0]
-    listed = Path(package, "applications/__init__.py").read_text(encoding="utf-8")
-    known = re.findall(r" as ([A-Z]\w+)", listed)
     specs = list_specs(parameters.get("BACKBONE", ""))
     specs += list_specs(parameters.get("BACKBONES", ""))
     for spec in specs:
         name, _ = split_spec(spec)
         if name.endswith(".keras"):
             check_exists(Path(name), "Name a file of a network.")
-        elif not name.startswith((PRESET, "sketches")) and name not in known:
-            raise ValueError(
-                f"keras.applications has no {name!r}{suggest(name, known)}"
-            )
+        elif not name.startswith((PRESET, "sketches")):
+            check_application(name)
+
+
+def check_application(name: str) -> None:
+    """Check that keras.applications has a model, without importing Keras; a ValueError if not."""
+    package = importlib.util.find_spec("keras").submodule_search_locations[0]
+    listed = Path(package, "applications/__init__.py").read_text(encoding="utf-8")
+    known = re.findall(r" as ([A-Z]\w+)", listed)
+    if name not in known:
+        raise ValueError(f"keras.applications has no {name!r}{suggest(name, known)}")
 
 
 def name_network(spec: str) -> str:

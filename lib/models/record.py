@@ -134,11 +134,10 @@ class Found:
 
 def read_found(ws: Workspace, set_hash: str) -> Found:
     """Read what was found of a set; nothing, where found.json is missing, damaged or of another set."""
-    try:
-        found = build(Found, _read_fields(ws.results / "found.json", Found))
-    except (OSError, TypeError, ValueError):
+    found = _read(ws.results / "found.json", Found)
+    if found is None or found.set != set_hash:
         return Found(set_hash)
-    return found if found.set == set_hash else Found(set_hash)
+    return found
 
 
 def write_found(ws: Workspace, set_hash: str, **facts: object) -> None:
@@ -147,19 +146,23 @@ def write_found(ws: Workspace, set_hash: str, **facts: object) -> None:
     ws.save_json(asdict(found), "found.json")
 
 
-def _read_fields(path, kind):
-    """Read a JSON file of a dataclass, without what another version knew more, or left open."""
-    content = read_json(path)
+def _read(path, kind):
+    """Read the JSON of a dataclass, without what another version knew more, or left open.
+
+    Returns None where it is missing or damaged.
+    """
     names = [each.name for each in fields(kind)]
-    return {name: content[name] for name in names if content.get(name) is not None}
+    try:
+        content = read_json(path)
+        known = [name for name in names if content.get(name) is not None]
+        return build(kind, {name: content[name] for name in known})
+    except (OSError, TypeError, ValueError):
+        return None
 
 
 def read_record(path: Path) -> Record | None:
     """Read the JSON beside a file; None where it is missing or damaged."""
-    try:
-        return build(Record, _read_fields(path.with_suffix(".json"), Record))
-    except (OSError, TypeError, ValueError):
-        return None
+    return _read(path.with_suffix(".json"), Record)
 
 
 def update_record(ws: Workspace, record: Record, **facts: object) -> Record:

@@ -87,7 +87,7 @@ class Runs:
     Args:
         build: returns a model, RGB pictures of 0-255 to probabilities, compiled with metrics=["accuracy"];
             or a pair: the part that is trained, and the whole model.
-        batches: to train and to validate on, of one split.
+        batches: of `generators.pair`, to train and to validate on.
         ws: the workspace.
         parameters: of the notebook; EPOCHS counts and, where there, CLASS_WEIGHTS and DETERMINISTIC.
         seeds: the names of all models but the first end in @ and the seed.
@@ -98,8 +98,8 @@ class Runs:
         first: the training with the first seed; None before a loop has finished it.
 
     Raises:
-        ValueError: the batches are not of one split, or EPOCHS is no number. In the loop: a file would
-            not hold the model, or doesn't answer as it does; `fit` is not called as above.
+        ValueError: EPOCHS is no number. In the loop: a file would not hold the model, or doesn't answer
+            as it does; `fit` is not called as above.
         FloatingPointError: in the loop: the loss is infinite or no number.
     """
 
@@ -115,22 +115,17 @@ class Runs:
         **facts: str,
     ):
         part = batches[0].part
-        if part.set_hash != batches[1].part.set_hash:
-            raise ValueError(
-                "The batches are of two splits: make both by generators.pair, after 01_data_prep has "
-                "finished."
-            )
         self.build = build
         self.batches = batches
         self.ws = ws
         self.parameters = parameters
         self.seeds = seeds
-        of_split = {
+        facts |= describe_base(base)
+        self.facts = facts | {
             "class_names": part.class_names,
             "split_hash": part.set_hash,
+            "parameters": list_settings(parameters, facts),
         }
-        self.facts = facts | of_split | describe_base(base)
-        self.facts["parameters"] = list_settings(parameters, self.facts)
         self.epochs = parameters["EPOCHS"]
         if self.epochs == "auto":
             raise ValueError('EPOCHS "auto" is for 04: write a number, say 20.')

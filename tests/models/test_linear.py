@@ -96,14 +96,6 @@ def test_held_out_answers_are_as_sure_as_they_are_right():
     assert y_prob.max(axis=1).mean() == pytest.approx(accuracy, abs=0.06)
 
 
-def test_groups_that_are_left_out_are_an_error():
-    features, y_true = draw_features(120, 20)
-    estimator = linear.TunedLogistic()
-
-    with pytest.raises(TypeError, match="groups"):
-        validate(estimator, features, y_true, error_score="raise")
-
-
 def test_rows_of_a_group_are_held_out_together_where_C_is_chosen():
     """A label that only memory can tell is remembered where copies are divided."""
     features, _ = draw_features(60, 200)

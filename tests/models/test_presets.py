@@ -46,29 +46,6 @@ TINY = {
         "stackwise_num_strides": [1, 2],
         "block_type": "basic_block",
     },
-    "CSPNet": {
-        "stem_filters": 8,
-        "stem_kernel_size": 3,
-        "stem_strides": 1,
-        "stackwise_depth": [1, 1],
-        "stackwise_strides": [1, 2],
-        "stackwise_num_filters": [16, 32],
-        "block_type": "dark_block",
-        "stage_type": "dark",
-    },
-    "DenseNet": {"stackwise_num_repeats": [1, 1], "growth_rate": 4},
-    "EfficientNet": {
-        "stackwise_width_coefficients": [1.0],
-        "stackwise_depth_coefficients": [1.0],
-        "stackwise_kernel_sizes": [3],
-        "stackwise_num_repeats": [1],
-        "stackwise_input_filters": [8],
-        "stackwise_output_filters": [16],
-        "stackwise_expansion_ratios": [1],
-        "stackwise_squeeze_and_excite_ratios": [0.25],
-        "stackwise_strides": [1],
-        "stackwise_block_types": ["v1"],
-    },
     "HGNetV2": {
         "depths": [1, 1],
         "embedding_size": 8,
@@ -90,25 +67,6 @@ TINY = {
         "layerwise_patch_sizes": [7, 3],
         "layerwise_strides": [4, 2],
         "hidden_dims": [16, 32],
-    },
-    "MobileNet": {
-        "stackwise_expansion": [[16]],
-        "stackwise_num_blocks": [1],
-        "stackwise_num_filters": [[16]],
-        "stackwise_kernel_size": [[3]],
-        "stackwise_num_strides": [[2]],
-        "stackwise_se_ratio": [[None]],
-        "stackwise_activation": [["relu6"]],
-        "stackwise_padding": [[1]],
-        "output_num_filters": 32,
-        "depthwise_filters": 8,
-        "depthwise_stride": 1,
-        "depthwise_residual": False,
-        "squeeze_and_excite": None,
-        "last_layer_filter": 16,
-        "input_num_filters": 8,
-        "input_activation": "relu6",
-        "output_activation": "relu6",
     },
     "MobileNetV5": {
         "stackwise_block_types": [["er"]],
@@ -132,11 +90,6 @@ TINY = {
     },
     "SwinTransformer": SHAPE
     | {"embed_dim": 16, "depths": [1, 1], "num_heads": [1, 2], "window_size": 3},
-    "VGG": {"stackwise_num_repeats": [1, 1], "stackwise_num_filters": [8, 16]},
-    "Xception": {
-        "stackwise_conv_filters": [[8, 16], [16, 16]],
-        "stackwise_pooling": [True, False],
-    },
 }
 PIXELS = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 3)).astype(np.float32)
 

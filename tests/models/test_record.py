@@ -74,16 +74,6 @@ def test_a_model_is_of_the_split_that_its_batches_are_of(prepared):
         list_records(prepared)
 
 
-def test_batches_of_two_splits_are_an_error(prepared):
-    train, _ = generators.pair(prepared, 8, 12, seed=42)
-    rows = read_split(prepared)
-    prepared.save_table(rows.assign(part=rows.part[::-1].to_numpy()), "split.csv")
-    _, other = generators.pair(prepared, 8, 12, seed=42)
-
-    with pytest.raises(ValueError, match="of two splits"):
-        train_network(prepared, [42], batches=(train, other))
-
-
 def test_epochs_that_04_alone_chooses_are_an_error(prepared):
     with pytest.raises(ValueError, match="EPOCHS .*say 20"):
         train_network(prepared, [42], epochs="auto")

@@ -9,7 +9,7 @@ from keras import layers
 from lib import predict
 from lib.base.workspace import read_table
 from lib.data import pixels, split
-from lib.models import backbones, keys, parts, resemblance, saved
+from lib.models import backbones, parts, resemblance, saved
 from lib.models.features import cached_features
 from lib.models.record import (
     Record,
@@ -73,16 +73,6 @@ def ask(ws, path, *options, name="small_transfer"):
     arguments = [model, *pictures, "--csv", path, *options]
     status = predict.predict_pictures([str(argument) for argument in arguments])
     return status, read_table(path) if path.exists() else None
-
-
-def test_extractor_of_a_loaded_model_finds_the_features_that_training_kept(
-    judged, transfer
-):
-    extractor, _ = transfer
-
-    loaded, _ = parts.find_parts(saved.load_model(judged, "small_transfer"))
-
-    assert keys.make_key(loaded) == keys.make_key(extractor)
 
 
 def test_one_pass_gives_the_probabilities_of_the_model_and_the_features_of_its_extractor(

@@ -7,7 +7,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from conftest import add_head, build_classifier
 
 from lib.base import workspace
@@ -146,27 +145,10 @@ def test_file_that_answers_a_little_otherwise_than_its_model_is_refused(tiny, pr
         save_tiny(lossy, prepared)
 
 
-def round_to_ten_bits(x):
-    """Round float32 as GPUs do that multiply in TF32."""
-    bits = tf.bitcast(tf.convert_to_tensor(x), tf.int32) + 0x1000
-    return tf.bitcast(tf.bitwise.bitwise_and(bits, ~0x1FFF), tf.float32)
+def test_answers_of_another_machine_may_differ_by_what_it_rounds(tiny, prepared):
+    record = save_tiny(tiny, prepared, error=0.02)
 
-
-def test_model_is_saved_where_products_are_rounded_to_ten_bits(
-    tiny, prepared, monkeypatch
-):
-    pictures = np.random.default_rng(0).integers(0, 12, (8, 8, 8, 3), np.uint8)
-    exact = keras.ops.matmul
-    y_prob = np.asarray(tiny(pictures))
-
-    def multiply(one, other):
-        return exact(round_to_ten_bits(one), round_to_ten_bits(other))
-
-    monkeypatch.setattr("keras.src.ops.matmul", multiply)
-    saved.save(tiny, prepared, RECORD, pictures=pictures, y_prob=y_prob)
-
-    answers = saved.load_model(prepared, "tiny").predict_on_batch(pictures)
-    assert 1e-4 < abs(answers - y_prob).max() < 1e-2
+    assert saved.open_model(prepared.results / "models/tiny.keras")[1] == record
 
 
 @pytest.mark.parametrize("error", [0.2, np.nan])

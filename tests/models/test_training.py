@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 from dataclasses import asdict
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -201,7 +202,6 @@ def use(body):
 @pytest.mark.parametrize(
     ("misuse", "reason"),
     [
-        (list, "`fit` has not trained it"),
         (use(fit_without_options), "`fit` has not trained it"),
         (use(fit_twice), "tiny, seed 3: epoch 1 can't follow on 2"),
         (
@@ -518,17 +518,12 @@ def test_what_a_file_would_not_hold_is_told_before_the_training(
 
 
 @pytest.mark.parametrize(
-    "rest",
-    [None, 20],
+    "damage", [Path.unlink, lambda path: path.write_bytes(b"half")]
 )
 def test_model_that_is_missing_or_damaged_is_trained_anew_after_a_note(
-    rest, trained, capsys
+    damage, trained, capsys
 ):
-    path = trained.results / "models/tiny.keras"
-    content = path.read_bytes()
-    path.unlink()
-    if rest is not None:
-        path.write_bytes(content[:rest])
+    damage(trained.results / "models/tiny.keras")
 
     again = train_tiny(trained, epochs=1)
 
