@@ -20,8 +20,8 @@ PARAMETERS = read_defaults(NOTEBOOKS / "05_backbones.ipynb")
 DEFAULTS = PARAMETERS["BACKBONES"].split(", ")
 
 # The cells of 05 that make the model.
-CONTEST = """backbones-05 backbones-07 backbones-09 05-look 05-gather 05-gather-all backbones-11 backbones-14 05-table 05-test
-backbones-20 backbones-23 backbones-25 backbones-27 05-record 05-save"""
+CONTEST = """backbones-05 backbones-07 backbones-09 05-look 05-gather 05-gather-all backbones-11 backbones-14 05-table
+05-test backbones-20 backbones-23 05-need backbones-25 backbones-27 05-record 05-save"""
 
 
 def run_lesson(name, ids, **changes):
