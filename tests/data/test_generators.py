@@ -26,15 +26,6 @@ def list_numbers(images):
     return images[:, 0, 0, 0].tolist()
 
 
-def test_batches_are_a_sequence_that_ends():
-    batches = make_numbered(seed=5)
-
-    numbers = [list_numbers(images) for images, _ in batches]
-
-    assert [len(some) for some in numbers] == [4, 4, 3]
-    assert list_numbers(batches[-1][0]) == numbers[2]
-
-
 def test_each_epoch_covers_every_picture_once_in_an_order_of_its_own():
     batches = make_numbered(seed=5)
     orders = []

@@ -14,6 +14,7 @@ FORMS = {
     "lists": "file,labels\n1.jpg,cat|dog\n2.jpg,\n3.jpg,dog\n",
     "semicolons": 'File,Labels\n1.jpg, dog; cat ;\n2.jpg,\n"3.jpg",dog\n',
     "columns": "file,cat,dog\n1.jpg,1,1\n2.jpg,0,0\n3.jpg,0.0,1.0\n",
+    "columns of parts": "file,cat,dog,is_valid,fold\n1.jpg,1,1,0,1\n2.jpg,0,0,1,0\n3.jpg,0,1,0,1\n",
     "of pandas": ",file,cat,dog\n0,1.jpg,True,True\n1,2.jpg,False,False\n2,3.jpg,FALSE,TRUE\n",
 }
 
@@ -46,28 +47,18 @@ def test_each_form_gives_the_same_table_and_none_is_not_the_same_as_no_row(form,
 
 
 def test_groups_and_parts_are_taken_and_names_of_labels_stay_as_they_are(flat):
-    text = "File,GROUP,Part,Cat,NA\n1.jpg,a,train,1,0\n2.jpg,a,val,0,1\n"
-    ws = flat(text)
+    ws = flat(
+        "File,GROUP,Part,Cat,NA\n1.jpg,a,train,1,0\n2.jpg,a,val,0,1\n3.jpg,,,1,1\n"
+    )
 
     table, _ = multi_labels.list_label_sets(ws, ws.train)
 
-    told = table.loc[:1, ["label", "group", "part"]]
+    told = table.loc[:2, ["label", "group", "part"]]
     assert told.to_numpy().tolist() == [
         ["Cat|", "a", "train"],
         ["NA|", "a", "validation"],
+        ["Cat|NA|", "", "train"],
     ]
-
-
-def test_columns_that_tell_parts_by_0_and_1_are_no_labels(flat):
-    ws = flat("file,cat,is_valid,fold\n1.jpg,1,0,1\n2.jpg,0,1,0\n")
-    listed, _ = multi_labels.list_label_sets(ws, ws.train)
-    assert list(listed.label[:2]) == ["cat|", "|"]
-
-
-def test_blank_cells_of_part_are_for_training(flat):
-    ws = flat("file,labels,part\n1.jpg,cat,val\n2.jpg,dog,\n3.jpg,dog,train\n")
-    listed, _ = multi_labels.list_label_sets(ws, ws.train)
-    assert list(listed.part) == ["validation", "train", "train", "train"]
 
 
 def test_folder_beside_the_file_that_is_called_like_it_holds_the_pictures(

@@ -63,33 +63,26 @@ def test_file_that_could_not_be_decoded_is_tried_again(ws, draw_classes, monkeyp
     assert count_kept(ws.scratch) == 2
 
 
-@pytest.fixture
-def with_copies(ws, draw_classes):
-    """A workspace of three classes of two pictures, one of them there four times."""
+def test_equal_files_share_one_row(ws, draw_classes):
     draw_classes(ws.train, 2)
-    for name in "bcd":
-        shutil.copy(ws.train / "red/000.png", ws.train / f"red/{name}.png")
-    return ws
+    shutil.copy(ws.train / "red/000.png", ws.train / "red/copy.png")
+    rows = prepare(ws)
 
+    opened = pixels.open_pixels(ws, rows, 8)
 
-def test_equal_files_share_one_row(with_copies):
-    rows = prepare(with_copies, 8, 12)
-
-    opened = pixels.open_pixels(with_copies, rows, 8)
-
-    assert count_kept(with_copies.scratch) == 6
-    assert np.array_equal(opened[:], load_all(with_copies, rows))
+    assert count_kept(ws.scratch) == 6
+    assert np.array_equal(opened[:], load_all(ws, rows))
 
 
 def test_added_files_alone_are_decoded_once_for_the_facts_and_both_sizes(
-    with_copies, monkeypatch, draw_classes
+    prepared, monkeypatch, draw_classes
 ):
-    prepare(with_copies, 8, 12)
-    draw_classes(with_copies.train / "red", 2, seed=5)
+    prepare(prepared, 8, 12)
+    draw_classes(prepared.train / "red", 2, seed=5)
     decode = mock.Mock(wraps=pictures.decode)
     monkeypatch.setattr(pictures, "decode", decode)
 
-    prepare(with_copies, 8, 12)
+    prepare(prepared, 8, 12)
 
     assert decode.call_count == 6
 

@@ -119,16 +119,6 @@ def test_pictures_that_rounding_leaves_are_of_classes_where_most_is_missing(
     assert count_validation(list_pictures(**support), seed=0) == held
 
 
-def test_training_picture_whose_group_is_validated_on_is_a_leak():
-    pictures = list_pictures(a=6, b=6).assign(part="train")
-    pictures.loc[[4, 7, 11], "part"] = "validation"
-    pictures.loc[7, "group"] = pictures.group[2]
-
-    leaks = split.find_leaks(pictures)
-
-    assert leaks.to_numpy().tolist() == [["a/0002.jpg", "in_both_parts", "left out"]]
-
-
 @pytest.mark.parametrize("column", ["label", "part", "digest"])
 def test_other_contents_labels_or_parts_make_another_set(prepared, column):
     rows = read_split(prepared)
