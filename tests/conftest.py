@@ -228,6 +228,16 @@ def build_classifier(
     return Sequential([Input(shape), *layers, last], name=name)
 
 
+def save_network(path, filters, side=32):
+    """Save a small network that nobody has trained."""
+    from keras import Input, Sequential, utils
+    from keras.layers import Conv2D, Rescaling
+
+    utils.set_random_seed(filters)
+    convolution = Conv2D(filters, 5, strides=5, activation="relu")
+    Sequential([Input((side, side, 3)), Rescaling(1 / 255), convolution]).save(path)
+
+
 def add_head(pixels, features, name=None, classes=3):
     """Build the model of a backbone, from pixels to features, and a head, as the lessons do."""
     from keras import Model

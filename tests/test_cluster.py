@@ -69,14 +69,6 @@ def assert_equal(one, other):
         assert np.array_equal(first, second)
 
 
-def read_digests(scratch):
-    """Return the digests of each store, in order."""
-    digests = {}
-    for path in scratch.glob("stores/*/*/digests"):
-        digests[path.parent.name] = sorted(np.fromfile(path, "S32").tolist())
-    return digests
-
-
 @pytest.fixture(autouse=True)
 def many_blocks(monkeypatch):
     monkeypatch.setattr(pixels, "BLOCK", 32)
@@ -89,11 +81,6 @@ def test_workers_prepare_bit_for_bit_what_one_machine_prepares(spread, capsys):
     together = prepare(spread, "together")
 
     assert_equal(together, alone)
-    assert list(together[0].problem).count("not_a_picture") == 1
-    digests = read_digests(spread.scratch / "together")
-    assert digests == read_digests(spread.scratch / "alone")
-    # Two are equal, and one is no picture.
-    assert [len(each) for each in digests.values()] == [119, 119, 119]
     # The bar counts pictures.
     assert "121/121" in capsys.readouterr().out
 

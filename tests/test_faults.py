@@ -8,6 +8,8 @@ import multiprocessing
 import os
 import shutil
 import subprocess
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 from unittest import mock
 
@@ -228,21 +230,21 @@ def test_deterministic_training_gives_equal_bits_in_every_process_and_folder_ord
     # Both are forked from a process that has imported Keras, which takes longer than all else here.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["keras"])
-    processes = []
-    for name, reverse, cores in (("one", False, 1), ("other", True, 7)):
-        root = tmp_path / name
-        ws = workspace.Workspace(tmp_path / "train", root / "r", root / "s")
-        task = (ws, reverse, cores)
-        processes.append(context.Process(target=train_deterministically, args=task))
+    train = tmp_path / "train"
+    one = workspace.Workspace(train, tmp_path / "one", tmp_path / "scratch_of_one")
+    other = replace(one, results=tmp_path / "other", scratch=tmp_path / "scratch")
 
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    with ProcessPoolExecutor(2, context, max_tasks_per_child=1) as pool:
+        tasks = [
+            pool.submit(train_deterministically, one, reverse=False, cores=1),
+            pool.submit(train_deterministically, other, reverse=True, cores=7),
+        ]
+    for task in tasks:
+        task.result()
 
     for name in ("outcome.npy", "split.csv", "pictures.csv"):
-        one = (tmp_path / "one/r" / name).read_bytes()
-        assert one == (tmp_path / "other/r" / name).read_bytes(), name
+        expected = (one.results / name).read_bytes()
+        assert (other.results / name).read_bytes() == expected, name
 
 
 def test_model_that_holds_code_is_refused(prepared):

@@ -3,10 +3,9 @@
 import json
 import re
 
-import keras
 import numpy as np
 import pytest
-from conftest import run_cells
+from conftest import run_cells, save_network
 from scenes import make_scenes
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
@@ -26,13 +25,7 @@ def run(tmp_path_factory, draw_classes, run_chain):
     root = tmp_path_factory.mktemp("scenes")
     draw_classes(root / "photos", 40)
     make_scenes(root / "photos", root / "set", 60)
-    keras.utils.set_random_seed(1)
-    layers = [
-        keras.Input((48, 48, 3)),
-        keras.layers.Rescaling(1 / 255),
-        keras.layers.Conv2D(24, 5, strides=5, activation="relu"),
-    ]
-    keras.Sequential(layers).save(root / "small.keras")
+    save_network(root / "small.keras", filters=24, side=48)
     options = ["--only", "11", "-p", "BACKBONE", root / "small.keras"]
     return run_chain(root / "set/paths.json", *options)
 
@@ -96,9 +89,9 @@ def test_mean_average_precision_is_that_of_the_labels_that_are_there(run):
 
     precisions = [row["average_precision"] for row in scores["per_label"].values()]
 
-    known = [precision for precision in precisions if precision is not None]
     found = scores["mean_average_precision"]
-    assert found == pytest.approx(np.mean(known))
+    # A label that no picture has is None.
+    assert found == pytest.approx(np.nanmean(np.array(precisions, float)))
     # Colours are easily told apart.
     assert found > scores["baseline"]["mean_average_precision"]
 

@@ -30,7 +30,7 @@ evaluation.intervals evaluation.comparisons evaluation.label_tests evaluation.po
 evaluation.limits evaluation.wording evaluation.predictions
 evaluation.verdict evaluation.figures evaluation.display evaluation.galleries evaluation.neighbours evaluation.model_page
 evaluation.card evaluation.review evaluation.report
-cluster answering predict runner chain start""".split()
+answering predict runner chain start cluster""".split()
 # A reason, which Colab shows above the field of its form; then name, default and field.
 REASON = r"# @markdown \S.{12,}"
 FIELD = r"(\w+): [\w |]+ = (.*?)  # @param (.*?)(?:  # fmt: skip)?"
@@ -312,11 +312,6 @@ def test_rooms_import_only_rooms_above_them():
     for position, room in enumerate(ROOMS):
         rooms = find_rooms(find_imports(ast.walk(TREES[room])))
         assert rooms <= set(ROOMS[:position]), room
-
-
-def test_no_room_knows_the_cluster():
-    for room, tree in TREES.items():
-        assert "cluster" not in find_rooms(find_imports(ast.walk(tree))), room
 
 
 def test_keras_comes_only_with_models_and_dask_with_no_room():
