@@ -23,7 +23,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from lib import chain
 from lib.base import storage, workspace
 from lib.base.parameters import read_defaults
 from lib.data import labels, pictures, pixels, split
@@ -48,18 +47,6 @@ def plain_environment():
 def environment():
     with plain_environment():
         yield
-
-
-@pytest.fixture(scope="session")
-def run_chain():
-    """Return a function that runs a chain, which must end well, and returns its workspace."""
-
-    def run(paths, *arguments):
-        with plain_environment():
-            assert chain.main(["--paths", str(paths), *map(str, arguments)]) == 0
-        return workspace.open(paths)
-
-    return run
 
 
 def draw_noisy_classes(
@@ -253,9 +240,9 @@ def load_bytes(data, size):
 
 
 def run_cells(name, ids, names, root=workspace.REPOSITORY):
-    """Execute cells of a notebook, which know some names; return all names that are known then."""
+    """Execute cells of a notebook, which know some names, np and pd; return all that is known then."""
     cells = read_code(name, root)
-    known = dict(names)
+    known = {"np": np, "pd": pd, **names}
     for cell_id in ids:
         source = cells[cell_id].source
         exec(compile(source, f"<{name}: {cell_id}>", "exec"), known)
@@ -281,6 +268,19 @@ def plan_make(*arguments):
     """Return the commands that make would run."""
     command = ["make", "--dry-run", "--no-print-directory", *arguments]
     return subprocess.check_output(command, cwd=workspace.REPOSITORY, text=True)
+
+
+def find_imports(statements):
+    """Return the modules that some statements import."""
+    modules = set()
+    for node in statements:
+        if isinstance(node, ast.Import):
+            modules.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # `from lib.data import pixels` names a room, `from lib.data.store import Store` a part.
+            modules.add(node.module)
+            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return modules
 
 
 def find_browser():

@@ -18,7 +18,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import read_code, run_cells
+from conftest import find_imports, read_code, run_cells
 from packaging.requirements import Requirement
 
 from lib.base import storage, workspace
@@ -102,22 +102,15 @@ def test_nothing_that_colab_ships_is_installed_again():
     assert needed.keys() - pins.keys() == further
 
 
-def list_imports(source):
-    """Return the packages that code imports where it is not inside of a function."""
-    names = []
-    for statement in ast.parse(source).body:
-        if isinstance(statement, ast.Import):
-            names += [alias.name for alias in statement.names]
-        if isinstance(statement, ast.ImportFrom):
-            names.append(statement.module)
-    return {name.partition(".")[0] for name in names}
-
-
 def test_every_package_that_is_imported_is_declared():
     sources = [path.read_text("utf-8") for path in (ROOT / "lib").rglob("*.py")]
     for name in NAMES:
         sources += [cell.source for cell in read_code(name).values()]
-    imported = set().union(*map(list_imports, sources))
+    imported = set()
+    for source in sources:
+        # What a function imports may be missing.
+        modules = find_imports(ast.parse(source).body)
+        imported.update(module.partition(".")[0] for module in modules)
     declared = {one.name for one in read_requirements("requirements.txt")}
     distributions = packages_distributions()
 

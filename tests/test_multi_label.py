@@ -5,12 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from conftest import run_cells, save_network
+from conftest import plain_environment, run_cells, save_network
 from scenes import make_scenes
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from lib import predict, runner
+from lib import chain, predict, runner
 from lib.base import workspace
 from lib.base.workspace import read_table
 
@@ -20,14 +20,17 @@ LABELS = ["007", "NA", "red"]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, draw_classes, run_chain):
+def run(tmp_path_factory, draw_classes):
     """11 on 60 scenes of noise of three colours, with a small network from a file; its workspace."""
     root = tmp_path_factory.mktemp("scenes")
     draw_classes(root / "photos", 40)
     make_scenes(root / "photos", root / "set", 60)
     save_network(root / "small.keras", filters=24, side=48)
-    options = ["--only", "11", "-p", "BACKBONE", root / "small.keras"]
-    return run_chain(root / "set/paths.json", *options)
+    paths = str(root / "set/paths.json")
+    options = ["--only", "11", "-p", "BACKBONE", str(root / "small.keras")]
+    with plain_environment():
+        assert chain.main(["--paths", paths, *options]) == 0
+    return workspace.open(paths)
 
 
 def read_scores(ws):

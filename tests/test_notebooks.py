@@ -9,7 +9,7 @@ import keras
 import nbformat
 import numpy as np
 import pytest
-from conftest import run_cells
+from conftest import find_imports, run_cells
 from write_lessons import MAX_BYTES, hash_code
 
 from lib.base import workspace
@@ -57,10 +57,6 @@ def join_texts(name):
     return "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
 
 
-def has_tag(cell, tag):
-    return tag in cell.metadata.get("tags", [])
-
-
 def is_folded(cell):
     hidden = cell.metadata.get("jupyter", {}).get("source_hidden", False)
     return hidden and cell.metadata.get("cellView") == "form"
@@ -105,7 +101,7 @@ def test_two_cells_of_parameters_stand_behind_the_bootstrap_and_are_checked_next
     assert is_folded(few)
     assert not few.metadata.get("tags")
     assert not is_folded(students)
-    assert has_tag(students, "parameters")
+    assert students.metadata.tags == ["parameters"]
     assert "check_parameters(globals())" in list_code(name)[3].source
 
 
@@ -288,19 +284,6 @@ def test_bodies_of_functions_have_at_most_35_lines():
             body = find_body(function) or function.body
             lines = body[-1].end_lineno - body[0].lineno + 1
             assert lines <= 35, f"{room}: {function.name}"
-
-
-def find_imports(statements):
-    """Return the modules that some statements import."""
-    modules = set()
-    for node in statements:
-        if isinstance(node, ast.Import):
-            modules.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            # `from lib.data import pixels` names a room, `from lib.data.store import Store` a part.
-            modules.add(node.module)
-            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return modules
 
 
 def find_rooms(modules):

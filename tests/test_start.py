@@ -26,12 +26,10 @@ def test_form_of_folders_becomes_arguments_of_the_chain(tmp_path, draw_classes):
     draw_classes(tmp_path / "pictures", 5)
     results = str(tmp_path / "results")
 
-    arguments, ws = fill_in(
-        tmp_path / "pictures", results, run="all and beyond", options="--seeds 2"
-    )
+    arguments, ws = fill_in(tmp_path / "pictures", results, options="--seeds 2")
 
     assert arguments[0] == "--paths"
-    assert arguments[2:] == ["--results", results, "--beyond", "--seeds", "2"]
+    assert arguments[2:] == ["--results", results, "--seeds", "2"]
     assert ws.train == tmp_path / "pictures"
     # It holds classes, and no part for testing.
     assert ws.test is None

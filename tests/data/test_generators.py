@@ -73,8 +73,7 @@ def test_fit_is_fed_the_batches_of_the_epoch_that_is_set():
     assert len(fed) == 3
     for epoch in (0, 0, 3):
         batches.epoch = epoch
-        expected = [batches[index] for index in range(3)]
-        for (images, labels), given in zip(expected, fed, strict=True):
+        for (images, labels), given in zip(batches, fed, strict=True):
             assert np.array_equal(given[0], images)
             assert np.array_equal(given[1], labels)
 

@@ -109,30 +109,12 @@ def test_no_pictures_have_no_series(group_by):
     assert list_groups(label_files([]), group_by) == []
 
 
-def test_copies_belong_to_the_series_of_their_original():
-    frames = ["cat/clip0_frame1.jpg", "cat/clip0_frame2.jpg", "cat/clip0_frame3.jpg"]
-    copies = ["cat/aug/clip0_frame1_flip.jpg", "cat/rot_clip0_frame2.jpg"]
-
-    groups = list_groups(label_files(copies + frames), "name")
-
-    assert groups == [sorted(copies + frames)]
-
-
 def test_copies_belong_to_the_given_group_of_their_original():
     files = ["cat/f_1.jpg", "cat/f_1_rot15.jpg", "cat/g_2.jpg", "cat/g_3.jpg"]
     pictures = label_files(files).assign(group=["one", "", "one", ""])
 
     # A given group goes before the series of names.
     assert list_groups(pictures, "name") == [files[:3]]
-
-
-def test_series_go_on_in_the_other_part_unless_names_begin_anew():
-    on = ["cat/c0_1.jpg", "../valid/cat/c0_2.jpg"]
-    anew = ["dog/c0_1.jpg", "dog/c0_2.jpg", "../valid/dog/c0_1.jpg"]
-
-    groups = list_groups(label_files(on + anew), "name")
-
-    assert groups == [sorted(on), anew[:2]]
 
 
 def test_burst_goes_on_in_another_part_and_where_a_label_was_corrected():
