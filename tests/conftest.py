@@ -49,9 +49,7 @@ def environment():
         yield
 
 
-def draw_noisy_classes(
-    folder, per_class, classes=tuple(COLOURS), size=(30, 24), seed=0
-):
+def draw_classes(folder, per_class, classes=tuple(COLOURS), size=(30, 24), seed=0):
     """Draw noisy pictures into class folders told apart by colour."""
     rng = np.random.default_rng(seed)
     for name in classes:
@@ -60,12 +58,6 @@ def draw_noisy_classes(
             noise = rng.normal(COLOURS[name], 25, (size[1], size[0], 3))
             picture = Image.fromarray(noise.clip(0, 255).astype(np.uint8))
             picture.save(folder / name / f"{number:03d}.png")
-
-
-@pytest.fixture(scope="session")
-def draw_classes():
-    """Return the function that draws small class folders."""
-    return draw_noisy_classes
 
 
 def make_workspace(root, **keys):
@@ -113,14 +105,8 @@ def prepare_and_split(ws, image_sizes=(8,), seed=0):
     return used
 
 
-@pytest.fixture(scope="session")
-def prepare_set():
-    """Return the function that prepares and splits the pictures of a workspace."""
-    return prepare_and_split
-
-
 @pytest.fixture
-def prepared(ws, draw_classes):
+def prepared(ws):
     """A workspace of three classes of ten pictures, prepared and split as 01_data_prep does it."""
     draw_classes(ws.train, 10)
     prepare_and_split(ws)
@@ -158,18 +144,10 @@ def site(tmp_path):
         server.shutdown()
 
 
-@pytest.fixture(scope="session")
-def read_all():
-    """Return a function that reads every file below a folder: relative path to bytes."""
-
-    def read(folder):
-        return {
-            p.relative_to(folder): p.read_bytes()
-            for p in folder.rglob("*")
-            if p.is_file()
-        }
-
-    return read
+def read_all(folder):
+    """Read every file below a folder: relative path to bytes."""
+    paths = filter(Path.is_file, folder.rglob("*"))
+    return {path.relative_to(folder): path.read_bytes() for path in paths}
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import psutil
-from conftest import draw_noisy_classes, load_bytes
+from conftest import draw_classes, load_bytes
 from drawing import CLASS_NAMES, draw_picture
 from PIL import Image
 
@@ -67,8 +67,8 @@ DISKS = (100, 200, 300, 400, 500, 700, 1000, 10_000)  # kilobytes
 
 def make_paths(root: Path, results="r", scratch="s") -> Path:
     """Draw small pictures, enough for several blocks of work, and return their paths file."""
-    draw_noisy_classes(root / "train", 60)
-    draw_noisy_classes(root / "test", 2, seed=1)
+    draw_classes(root / "train", 60)
+    draw_classes(root / "test", 2, seed=1)
     paths = {
         "train": "train",
         "test": "test",

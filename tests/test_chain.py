@@ -10,7 +10,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from conftest import copy_results, execute_lesson, save_network
+from conftest import copy_results, draw_classes, execute_lesson, read_all, save_network
 from test_colab import Session, read_outputs
 
 from lib import runner
@@ -44,7 +44,7 @@ OF_MODEL = (
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, draw_classes, read_all):
+def run(tmp_path_factory):
     """00 in Colab, on four classes, which lie on Drive.
 
     Of three candidates of 05 one can't take part.
@@ -53,7 +53,7 @@ def run(tmp_path_factory, draw_classes, read_all):
     session = Session(root)
     session.publish()
     mine = session.drive / "MyDrive"
-    draw_set(mine / "set", draw_classes)
+    draw_set(mine / "set")
     (mine / "networks").mkdir()
     save_network(mine / "networks/small.keras", filters=4)
     save_network(mine / "networks/Large Net.keras", filters=12)
@@ -81,7 +81,7 @@ def run(tmp_path_factory, draw_classes, read_all):
     )
 
 
-def draw_set(folder, draw_classes):
+def draw_set(folder):
     """Draw pictures to learn from and new ones, with odd names among them."""
     for part, count in (("train", 10), ("test", 2)):
         draw_classes(folder / part, count, ["red"], seed=count)
@@ -137,7 +137,7 @@ def test_the_model_of_the_answer_is_handed_over_alone(run):
     assert set(read(run, "answer_sets.csv")["class"]) == set(CLASSES)
 
 
-def test_users_pictures_are_untouched(run, read_all):
+def test_users_pictures_are_untouched(run):
     assert read_all(run.ws.train.parent) == run.before
 
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 from conftest import (
     decode_all,
-    draw_noisy_classes,
+    draw_classes,
     join_checks,
     prepare_and_split,
 )
@@ -48,7 +48,7 @@ def two_workers():
 @pytest.fixture
 def spread(ws):
     """A workspace of 120 pictures, one of them broken and two equal, whose work two workers do."""
-    draw_noisy_classes(ws.train, 40)
+    draw_classes(ws.train, 40)
     (ws.train / "red/000.png").write_bytes(b"a page of the web")
     shutil.copy(ws.train / "NA/001.png", ws.train / "NA/copy.png")
     return replace(ws, cluster=TWO)

@@ -18,7 +18,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import find_imports, read_code, run_cells
+from conftest import draw_classes, find_imports, read_all, read_code, run_cells
 from packaging.requirements import Requirement
 
 from lib.base import storage, workspace
@@ -57,7 +57,7 @@ def write_address(repository, root):
 
 
 def test_one_command_writes_one_address_and_a_badge_that_opens_the_first_click(
-    tmp_path, read_all
+    tmp_path,
 ):
     root = copy_project(tmp_path)
 
@@ -286,7 +286,7 @@ def test_drive_that_can_not_be_flushed_does_not_spoil_a_finished_run(
 
 
 @pytest.fixture
-def site(site, draw_classes):
+def site(site):
     """A folder with a picture, red/000.png, and the address at which it is on the web."""
     draw_classes(site[0], 1, ["red"])
     return site
@@ -315,7 +315,7 @@ def test_addresses_of_the_web_become_files_where_there_are_some(site, lesson, ws
     assert listed.path[0].read_bytes() == (folder / "red/000.png").read_bytes()
 
 
-def test_a_picture_of_the_web_is_fetched_anew_each_time(site, lesson, draw_classes):
+def test_a_picture_of_the_web_is_fetched_anew_each_time(site, lesson):
     folder, address = site
     lesson["list_named"]([f"{address}/red/000.png"])
     draw_classes(folder, 1, ["red"], seed=1)
@@ -382,7 +382,7 @@ class Session:
 
 
 @pytest.fixture
-def session(tmp_path, draw_classes):
+def session(tmp_path):
     """The project on GitHub, a ZIP file of pictures and a paths file on Drive, and no machine yet."""
     draw_classes(tmp_path / "set/train", 10)
     draw_classes(tmp_path / "set/test", 2, seed=1)

@@ -17,7 +17,13 @@ import faults
 import keras
 import numpy as np
 import pytest
-from conftest import decode_all, join_checks, load_bytes, prepare_and_split
+from conftest import (
+    decode_all,
+    draw_classes,
+    join_checks,
+    load_bytes,
+    prepare_and_split,
+)
 from PIL import Image
 from test_pictures import PICTURE, encode
 from test_training import Stop, train_tiny
@@ -53,7 +59,7 @@ LEFT_OUT = {
 }
 
 
-def test_file_of_any_kind_is_used_or_listed_with_one_word(ws, draw_classes):
+def test_file_of_any_kind_is_used_or_listed_with_one_word(ws):
     draw_classes(ws.train, 2)
     folder = ws.train / "red"
     for name, content in FILES.items():
@@ -73,7 +79,7 @@ def test_file_of_any_kind_is_used_or_listed_with_one_word(ws, draw_classes):
     assert dict(zip(names, odd.problem)) == LEFT_OUT
 
 
-def test_class_folder_that_cannot_be_read_is_listed(ws, draw_classes, monkeypatch):
+def test_class_folder_that_cannot_be_read_is_listed(ws, monkeypatch):
     draw_classes(ws.train, 5)
     real = os.scandir
 
@@ -221,7 +227,7 @@ def train_deterministically(ws, reverse, cores):
 
 
 def test_deterministic_training_gives_equal_bits_in_every_process_and_folder_order(
-    tmp_path, draw_classes
+    tmp_path,
 ):
     draw_classes(tmp_path / "train", 10)
     # Both are forked from a process that has imported Keras, which takes longer than all else here.

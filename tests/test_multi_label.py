@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from conftest import plain_environment, run_cells, save_network
+from conftest import draw_classes, plain_environment, run_cells, save_network
 from scenes import make_scenes
 from sklearn.metrics import f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
@@ -20,7 +20,7 @@ LABELS = ["007", "NA", "red"]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, draw_classes):
+def run(tmp_path_factory):
     """11 on 60 scenes of noise of three colours, with a small network from a file; its workspace."""
     root = tmp_path_factory.mktemp("scenes")
     draw_classes(root / "photos", 40)

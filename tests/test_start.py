@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 import pytest
-from conftest import read_code, run_cells
+from conftest import draw_classes, read_all, read_code, run_cells
 from IPython.core.interactiveshell import InteractiveShell
 
 from lib import chain, runner, start
@@ -22,7 +22,7 @@ def fill_in(pictures="", results="here", run="all lessons", options=""):
     return start.read_form(str(pictures), str(results), run, options)
 
 
-def test_form_of_folders_becomes_arguments_of_the_chain(tmp_path, draw_classes):
+def test_form_of_folders_becomes_arguments_of_the_chain(tmp_path):
     draw_classes(tmp_path / "pictures", 5)
     results = str(tmp_path / "results")
 
@@ -53,7 +53,7 @@ def test_form_says_which_notebooks_run_unless_its_options_do(run, options, expec
 
 
 def test_an_archive_on_drive_has_what_to_learn_from_and_what_is_new(
-    drive, tmp_path, draw_classes, monkeypatch
+    drive, tmp_path, monkeypatch
 ):
     for part in ("train", "test"):
         draw_classes(tmp_path / "set" / part, 5)
@@ -93,9 +93,7 @@ def test_a_mount_that_has_died_is_one_sentence_with_the_remedy(tmp_path, monkeyp
         fill_in("MyDrive/pictures")
 
 
-def test_drive_is_not_asked_for_where_nothing_lies_there(
-    refused_drive, ws, draw_classes
-):
+def test_drive_is_not_asked_for_where_nothing_lies_there(refused_drive, ws):
     draw_classes(ws.train, 5)
 
     fill_in(ws.train, ws.results)
@@ -116,7 +114,7 @@ def test_drive_is_not_asked_for_where_nothing_lies_there(
     ],
 )
 def test_form_that_can_not_be_used_is_refused_and_writes_nothing(
-    tmp_path, monkeypatch, read_all, draw_classes, pictures, results, options, words
+    tmp_path, monkeypatch, pictures, results, options, words
 ):
     draw_classes(tmp_path / "pictures", 5)
     monkeypatch.chdir(tmp_path)
@@ -159,7 +157,7 @@ def test_a_folder_that_is_called_like_drive_is_used_where_it_is(
 
 @pytest.mark.parametrize("place", ["here", "on Drive"])
 def test_flowers_are_downloaded_and_they_and_the_demo_have_results_of_their_own(
-    site, drive, tmp_path, draw_classes, monkeypatch, place
+    site, drive, tmp_path, monkeypatch, place
 ):
     folder, address = site
     draw_classes(tmp_path / "flower_photos", 5)
@@ -196,7 +194,7 @@ def test_what_is_uploaded_is_found_where_colab_keeps_it(tmp_path, monkeypatch):
     assert start.find_pictures("upload") == tmp_path / "x.zip"
 
 
-def test_a_run_that_stops_is_one_sentence(ws, draw_classes, capsys):
+def test_a_run_that_stops_is_one_sentence(ws, capsys):
     draw_classes(ws.train, 5)
     arguments, _ = fill_in(ws.train, ws.results, options="-p EPOCHS many")
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from conftest import read_all
 
 from lib.base import paths_file, workspace
 
@@ -35,9 +36,7 @@ def test_a_new_folder_is_marked_in_plain_words_and_is_ours_from_then_on(
         assert "nothing of your own" in text
 
 
-def test_a_folder_with_other_files_is_refused_and_stays_as_it_is(
-    write_paths, tmp_path, read_all
-):
+def test_a_folder_with_other_files_is_refused_and_stays_as_it_is(write_paths, tmp_path):
     (tmp_path / "r").mkdir()
     (tmp_path / "r/mine.csv").write_text("mine")
     path = write_paths()
@@ -112,9 +111,7 @@ def test_a_paths_file_may_lie_in_its_results_and_stays_as_it_is(write_paths, tmp
         {"multi_labels": "cats.csv", "results": "cats/r", "train": "train/dog"},
     ],
 )
-def test_results_scratch_and_pictures_lie_apart(
-    write_paths, tmp_path, changes, read_all
-):
+def test_results_scratch_and_pictures_lie_apart(write_paths, tmp_path, changes):
     path = write_paths(**changes)
     for name in ("r/.new", "val/cat", "dev_set (1)", "cats"):
         (tmp_path / name).mkdir(parents=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import execute_lesson
+from conftest import draw_classes, execute_lesson
 from drawing import draw_picture
 from PIL import ExifTags, Image
 from test_listing import touch
@@ -291,9 +291,7 @@ def test_class_that_group_by_makes_one_group_is_an_error_that_names_it(drawn):
         execute_lesson("01_data_prep", drawn, IMAGE_SIZES=[48], GROUP_BY="name")
 
 
-def test_room_is_said_and_single_files_on_drive_are_to_be_packed(
-    ws, drive, draw_classes, capsys
-):
+def test_room_is_said_and_single_files_on_drive_are_to_be_packed(ws, drive, capsys):
     draw_classes(drive / "train", 10)
     on_drive = replace(ws, train=drive / "train")
 
@@ -309,9 +307,7 @@ NOTE = "Note: size, light and sharpness of the files alone recognise"
 
 
 @pytest.mark.parametrize(("width", "is_told"), [(30, False), (48, True)])
-def test_what_files_tell_without_looking_is_kept_and_noted(
-    ws, draw_classes, capsys, width, is_told
-):
+def test_what_files_tell_without_looking_is_kept_and_noted(ws, capsys, width, is_told):
     """Two classes of the same noise, whose pictures differ in their widths at most."""
     for name, side in (("wide", width), ("small", 30)):
         draw_classes(ws.train, 20, ["red"], size=(side, 24), seed=side + len(name))

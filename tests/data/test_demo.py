@@ -8,6 +8,7 @@ import draw_demo
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import read_all
 from PIL import Image
 
 from lib.base.workspace import read_table
@@ -47,7 +48,7 @@ def test_pictures_of_the_demo_are_what_its_script_draws(whole, planted, tmp_path
         assert measure_difference(drawn, Image.open(whole / file)) < MAX_DIFFERENCE
 
 
-def test_demo_is_unpacked_whole_or_not_at_all(tmp_path, monkeypatch, read_all, whole):
+def test_demo_is_unpacked_whole_or_not_at_all(tmp_path, monkeypatch, whole):
     folder = tmp_path / "pictures"
     cut = tmp_path / "cut.zip"
     content = bytearray(archives.DEMO.read_bytes())

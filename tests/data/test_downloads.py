@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from unittest import mock
 
 import pytest
+from conftest import draw_classes
 from test_sources import pack
 
 from lib.base import workspace
@@ -86,9 +87,7 @@ def kagglehub(monkeypatch):
     ("name", "kind"),
     [("competitions/leaves", "competition"), ("datasets/me/leaves", "dataset")],
 )
-def test_class_folders_of_kaggle_are_found(
-    ws, tmp_path, draw_classes, kagglehub, name, kind
-):
+def test_class_folders_of_kaggle_are_found(ws, tmp_path, kagglehub, name, kind):
     draw_classes(tmp_path / "given/train/train", 1)
     download = getattr(kagglehub, f"{kind}_download")
     download.return_value = str(tmp_path / "given")

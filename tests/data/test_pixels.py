@@ -6,7 +6,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from conftest import decode_all, join_checks
+from conftest import decode_all, draw_classes, join_checks
 from test_pictures import PICTURE, encode
 
 from lib.data import pictures, pixels, quality, split
@@ -51,7 +51,7 @@ def test_a_store_is_opened_once_and_shows_what_others_have_written_since(prepare
     assert 32 * "f" in again.store.index
 
 
-def test_file_that_could_not_be_decoded_is_tried_again(ws, draw_classes, monkeypatch):
+def test_file_that_could_not_be_decoded_is_tried_again(ws, monkeypatch):
     """As after pillow-heif was installed."""
     draw_classes(ws.train, 2, ["red"])
     with monkeypatch.context() as patch:
@@ -63,7 +63,7 @@ def test_file_that_could_not_be_decoded_is_tried_again(ws, draw_classes, monkeyp
     assert count_kept(ws.scratch) == 2
 
 
-def test_equal_files_share_one_row(ws, draw_classes):
+def test_equal_files_share_one_row(ws):
     draw_classes(ws.train, 2)
     shutil.copy(ws.train / "red/000.png", ws.train / "red/copy.png")
     rows = prepare(ws)
@@ -75,7 +75,7 @@ def test_equal_files_share_one_row(ws, draw_classes):
 
 
 def test_added_files_alone_are_decoded_once_for_the_facts_and_both_sizes(
-    prepared, monkeypatch, draw_classes
+    prepared, monkeypatch
 ):
     prepare(prepared, 8, 12)
     draw_classes(prepared.train / "red", 2, seed=5)
@@ -108,7 +108,7 @@ def test_what_was_trained_on_pixels_of_an_older_loader_is_of_another_set(
     assert identify_set(read_split(prepared)) != before
 
 
-def test_pictures_are_decoded_several_at_a_time(ws, draw_classes, monkeypatch):
+def test_pictures_are_decoded_several_at_a_time(ws, monkeypatch):
     draw_classes(ws.train, 4, ["red"])
     monkeypatch.setattr(pixels, "count_cores", lambda: 4)
     monkeypatch.setattr(pixels, "BLOCK", 1)
@@ -131,7 +131,7 @@ def grant(monkeypatch, free):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
 
 
-def test_room_is_asked_for_what_is_missing(ws, draw_classes, monkeypatch):
+def test_room_is_asked_for_what_is_missing(ws, monkeypatch):
     draw_classes(ws.train, 5)
     needed = 15 * (200 * 200 * 3 + quality.FACTS.itemsize)
     grant(monkeypatch, needed - 1)

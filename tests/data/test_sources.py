@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from conftest import draw_classes, read_all
 
 from lib.base import storage
 from lib.data import archives, sources
@@ -35,7 +36,7 @@ def pack(archive, files):
 
 
 @pytest.fixture
-def files(tmp_path, draw_classes, read_all):
+def files(tmp_path):
     """The pictures of three classes: relative path to bytes."""
     draw_classes(tmp_path / "drawn", 2)
     return read_all(tmp_path / "drawn")
@@ -56,7 +57,7 @@ def give(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.zip", "a.tar"])
-def test_classes_and_validation_are_found_in_an_archive(ws, files, read_all, name):
+def test_classes_and_validation_are_found_in_an_archive(ws, files, name):
     inside = {"README.md": b"x", "annotations/1.xml": b"<a>"}
     for file, content in files.items():
         inside[f"leaves/train/train/{file}"] = content
@@ -166,7 +167,7 @@ def test_archive_is_unpacked_once(ws, files):
     assert (again / "red/000.png").stat().st_mtime_ns == written
 
 
-def test_replaced_archive_is_unpacked_anew(ws, read_all):
+def test_replaced_archive_is_unpacked_anew(ws):
     archive = pack(ws.results / "train.zip", {"cat/1.png": b"old"})
     archives.unpack(archive, ws.scratch)
     pack(archive, {"cat/1.png": b"new"})
@@ -177,9 +178,7 @@ def test_replaced_archive_is_unpacked_anew(ws, read_all):
 
 
 @pytest.mark.parametrize("lost", ["NA/000.png", "../{}.sizes"])
-def test_what_was_unpacked_and_damaged_since_is_unpacked_anew(
-    ws, files, read_all, lost
-):
+def test_what_was_unpacked_and_damaged_since_is_unpacked_anew(ws, files, lost):
     """A killed unpacking has written no sizes, which are last."""
     archive = pack(ws.results / "train.zip", files)
     unpacked = archives.unpack(archive, ws.scratch)
@@ -252,7 +251,7 @@ def test_tar_cut_between_two_files_or_with_a_damaged_name_is_noticed(ws):
 
 
 @pytest.mark.parametrize("name", [b"Caf\xc3\xa9/1.png", b"Caf\x82\\1.png"])
-def test_names_in_a_zip_are_utf_8_or_as_windows_writes_them(ws, read_all, name):
+def test_names_in_a_zip_are_utf_8_or_as_windows_writes_them(ws, name):
     stand_in = "x" * len(name)
     archive = pack(ws.results / "a.zip", {stand_in: b"x"})
     archive.write_bytes(archive.read_bytes().replace(stand_in.encode(), name))

@@ -16,11 +16,13 @@ import pandas as pd
 import pytest
 from conftest import (
     copy_results,
+    draw_classes,
     execute_lesson,
     find_violations,
     make_workspace,
     open_page,
     plan_make,
+    prepare_and_split,
 )
 from PIL import Image
 from test_predictions import SCRATCH, gather
@@ -85,7 +87,7 @@ def save_model(ws, name, weights, **parameters):
     )
 
 
-def draw_test(ws, draw_classes):
+def draw_test(ws):
     """Draw ten pictures for a test: a known one, seven more with labels, and two without.
 
     The next two have one group, and of the seven the last two whose class is known look alike.
@@ -107,7 +109,7 @@ def draw_test(ws, draw_classes):
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory, draw_classes, prepare_set):
+def ran(tmp_path_factory):
     """A workspace of two classes, one always recognised by one model only, and what 08 printed on it."""
     root = tmp_path_factory.mktemp("report")
     train = root / "train"
@@ -123,8 +125,8 @@ def ran(tmp_path_factory, draw_classes, prepare_set):
     )
     parents = pd.DataFrame({"class": CLASSES, "parent": ["<b>", "<b>"]})
     write_table(parents, ws.parents)
-    draw_test(ws, draw_classes)
-    listed = prepare_set(ws, [16])
+    draw_test(ws)
+    listed = prepare_and_split(ws, [16])
     # The file with the hostile name is a validation picture, so galleries show it.
     is_validation = listed.file.str.contains("a,|/00[0-4].png")
     listed["part"] = np.where(is_validation, "validation", "train")

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import build_classifier
+from conftest import build_classifier, draw_classes, read_all
 from keras import layers
 from PIL import ExifTags, Image
 from scipy.special import softmax
@@ -46,7 +46,7 @@ def model_file(tmp_path_factory):
 
 
 @pytest.fixture
-def pictures(tmp_path, draw_classes):
+def pictures(tmp_path):
     """Forty pictures, one of them with a name that has to be quoted."""
     draw_classes(tmp_path / "new", 40, ["red"])
     (tmp_path / "new/red/007.png").rename(tmp_path / "new/red" / ODD_NAME)
@@ -604,7 +604,7 @@ def test_pictures_are_copied_into_folders_by_answer(
 
 
 def test_folder_of_copies_that_is_not_empty_or_lies_in_the_pictures_is_refused(
-    model_file, pictures, refuse, read_all, no_picture_is_read
+    model_file, pictures, refuse, no_picture_is_read
 ):
     before = read_all(pictures)
 

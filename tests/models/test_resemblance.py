@@ -3,7 +3,13 @@
 import keras
 import numpy as np
 import pytest
-from conftest import add_head, build_classifier, run_cells
+from conftest import (
+    add_head,
+    build_classifier,
+    draw_classes,
+    prepare_and_split,
+    run_cells,
+)
 from keras import layers
 
 from lib import predict
@@ -47,10 +53,10 @@ def find_kept(ws):
 
 
 @pytest.fixture
-def judged(ws, transfer, draw_classes, prepare_set):
+def judged(ws, transfer):
     """A workspace with a transfer model and its file of features, as 10 leaves it."""
     draw_classes(ws.train, 10)
-    prepare_set(ws, image_sizes=(32,))
+    prepare_and_split(ws, image_sizes=(32,))
     _, model = transfer
     record = save_model(ws, model, "small_transfer")
     known, distances = resemblance.gather_known(ws, model, record)
@@ -111,10 +117,10 @@ def test_strangers_are_warned_of_first_and_have_no_set(judged, tmp_path, capsys)
 
 
 def test_test_pictures_of_other_species_are_counted_with_those_that_are_marked(
-    ws, transfer, draw_classes, prepare_set
+    ws, transfer
 ):
     draw_classes(ws.train, 40)
-    prepare_set(ws, image_sizes=(32,))
+    prepare_and_split(ws, image_sizes=(32,))
     extractor, model = transfer
     # Two pictures as in training, and three black ones.
     images = pixels.open_pixels(ws, split.read_split(ws).head(5), 32)[:]

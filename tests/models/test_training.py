@@ -11,7 +11,15 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import build_classifier, copy_results, fit_runs, make_workspace
+from conftest import (
+    build_classifier,
+    copy_results,
+    draw_classes,
+    fit_runs,
+    make_workspace,
+    prepare_and_split,
+    read_all,
+)
 
 from lib.data import generators, split
 from lib.models import keys, saved, training
@@ -90,11 +98,11 @@ def assert_same(one, other, rtol=1e-5):
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory, draw_classes, prepare_set):
+def first(tmp_path_factory):
     """A workspace in which a model was trained for one epoch, and the run."""
     ws = make_workspace(tmp_path_factory.mktemp("prepared"))
     draw_classes(ws.train, 10)
-    prepare_set(ws)
+    prepare_and_split(ws)
     return ws, train_tiny(ws, epochs=1)
 
 
@@ -256,7 +264,7 @@ def test_model_trained_in_half_precision_is_saved_in_float32(prepared, set_polic
         assert np.array_equal(weight, kept)
 
 
-def test_the_same_training_is_taken_from_its_files(first, trained, read_all, capsys):
+def test_the_same_training_is_taken_from_its_files(first, trained, capsys):
     before = read_all(trained.results)
 
     again = train_tiny(trained, epochs=1)
@@ -373,15 +381,13 @@ def test_class_weights_are_given_to_fit(prepared):
     assert next(iter(runs)).options["class_weight"] == {0: 1, 1: 1, 2: 1}
 
 
-def test_pictures_changed_under_the_same_names_are_trained_anew(
-    prepared, prepare_set, draw_classes
-):
+def test_pictures_changed_under_the_same_names_are_trained_anew(prepared):
     names = split.read_split(prepared)
     first = train_tiny(prepared, epochs=1)
     shutil.rmtree(prepared.train)
     draw_classes(prepared.train, 10, seed=9)
     # The parts as they were, so that only the contents are others.
-    prepare_set(prepared)
+    prepare_and_split(prepared)
     prepared.save_table(names, "split.csv")
 
     again = train_tiny(prepared, epochs=1)
