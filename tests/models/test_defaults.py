@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import run_cells
+from conftest import draw_classes, prepare_and_split, run_cells
 from keras.src.applications import convnext
 from test_presets import save_preset
 
@@ -53,7 +53,7 @@ def spec(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ws(spec, tmp_path_factory, draw_classes, prepare_set):
+def ws(spec, tmp_path_factory):
     """Three classes of pictures, and the model that 05 has made of the network."""
     root = tmp_path_factory.mktemp("defaults")
     draw_classes(root / "train", 15)
@@ -64,7 +64,7 @@ def ws(spec, tmp_path_factory, draw_classes, prepare_set):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DRIVE_PATHS", str(paths))
         ws = workspace.open()
-        prepare_set(ws, [size])
+        prepare_and_split(ws, [size])
         run_lesson(
             "05_backbones",
             CONTEST.split(),
