@@ -18,7 +18,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.answering import answer_files
 from lib.base import workspace
 from lib.base.escapes import list_some
 from lib.base.machine import stderr_to
@@ -28,7 +27,7 @@ from lib.data import pixels, preparation, sorting
 from lib.data.label_files import read_columns
 from lib.data.labels import list_files, list_groups
 from lib.data.series import name_bursts
-from lib.data.split import find_set, read_split
+from lib.data.split import identify_set, read_split
 from lib.evaluation.wording import format_right, format_things
 from lib.models.record import read_record
 
@@ -48,11 +47,12 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         # TensorFlow greets on stderr, and standard output is for the answers.
         with stderr_to(null) as shown, redirect_stderr(shown), redirect_stdout(shown):
             with tempfile.TemporaryDirectory() as folder:
-                files, table = _predict(options, record, Path(folder))
-        _write_answers(options, files, table)
+                table, answers = _predict(options, record, Path(folder))
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
+    if not options.csv and not options.sort_into:
+        print(answers.to_string(index=False))
     unusable = table[table.problem != ""]
     for row in unusable.itertuples():
         print(f"{row.file}: {row.problem}", file=sys.stderr)
@@ -147,7 +147,10 @@ def _check_options(options):
 
 
 def _predict(options, record, scratch):
-    """Return files and the table of answers, once labels are counted; scratch is an empty folder."""
+    """Return the table of answers, and as it is written, once all is done with them; scratch is empty."""
+    # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
+    from lib.answering import answer_files
+
     files = list_files(options.pictures)
     folders = [Path(), *filter(Path.is_dir, map(Path, options.pictures))]
     asked = pd.DataFrame({"file": files, "group": files})
@@ -167,10 +170,15 @@ def _predict(options, record, scratch):
     table = answer_files(options, record, asked, kept)
     if options.labels:
         _score(options, record, ws, table, told)
+    # Of several labels the problem stays: none would look like a file that can't be read.
+    answers = table if record.thresholds else table.drop(columns="problem")
     if options.csv:
-        write_table(_drop_problem(table), options.csv)
+        write_table(answers, options.csv)
+    if options.sort_into:
+        sorting.sort_pictures(options.sort_into, asked.file, table, options.sort_below)
+        write_table(answers, options.sort_into / "predictions.csv")
     kept.unlink()
-    return asked.file, table
+    return table, answers
 
 
 def _group_by_time(ws, asked):
@@ -178,8 +186,9 @@ def _group_by_time(ws, asked):
     dated, _ = pixels.decode_pictures(ws, Path.cwd(), asked, [])
     paths = dated.file.map(os.path.abspath)
     bursts = name_bursts(dated.assign(file=paths, label=""))
-    known = asked[["file"]].merge(dated.assign(burst=bursts), how="left", on="file")
-    return asked.assign(group=known.burst.fillna(asked.group), taken=known.taken)
+    known = dated.assign(burst=bursts)[["file", "taken", "burst"]]
+    asked = asked.merge(known, how="left", on="file")
+    return asked.assign(group=asked.burst.fillna(asked.group))
 
 
 def _score(options, record, ws, table, told):
@@ -187,7 +196,7 @@ def _score(options, record, ws, table, told):
     told = told.fillna("").reset_index()
     rows = table.assign(truth=told.label)[(table.problem == "") & (told.label != "")]
     related, is_known = _relate(options, record, ws, told.loc[rows.index])
-    is_class = rows.truth.isin(record.class_names)
+    is_other = ~rows.truth.isin(record.class_names)
     is_possible = rows.truth.isin(options.classes or record.class_names)
     is_scored = is_possible & ~is_known
     scored = rows[is_scored]
@@ -196,10 +205,15 @@ def _score(options, record, ws, table, told):
         truths = scored.groupby("group").truth.transform("nunique")
         groups = scored[truths == 1].drop_duplicates("group")
         _print_right(groups.group_label == groups.truth, groups.group, "groups")
-    _count(is_possible & is_known, "that training or validation hold: not scored")
-    _count(is_class & ~is_possible, "whose label --classes leaves out: not scored")
-    marked = (rows.note[~is_class] != "").sum()
-    _count(~is_class, f"of other species, of which {marked} are marked as strangers")
+    marked = (rows.note[is_other] != "").sum()
+    passed = {
+        "that training or validation hold: not scored": is_possible & is_known,
+        "whose label --classes leaves out: not scored": ~is_other & ~is_possible,
+        f"of other species, of which {marked} are marked as strangers": is_other,
+    }
+    for said, is_so in passed.items():
+        if is_so.any():
+            print(format_things(is_so.sum(), "picture"), said)
 
 
 def _print_right(is_right, groups, things):
@@ -207,20 +221,16 @@ def _print_right(is_right, groups, things):
         print(f"labels: {format_right(is_right, groups)} {things}")
 
 
-def _count(is_so, what):
-    if is_so.any():
-        print(f"{format_things(is_so.sum(), 'picture')} {what}")
-
-
 def _relate(options, record, ws, new):
     """Return groups of new pictures, as 08 makes them, and which the split of the model holds."""
     results = options.model.resolve().parents[1]
-    known = pd.DataFrame(columns=["file", "digest"], dtype=str)
+    known = new[:0]
     try:
         of_model = workspace.read(results / "run_paths.json")
-        if find_set(of_model) == record.split_hash:
+        rows = read_split(of_model)
+        if identify_set(rows) == record.split_hash:
             ws = of_model
-            known = read_split(ws)
+            known = rows
     except (OSError, ValueError) as error:
         print(error)
     if known.empty:
@@ -228,23 +238,6 @@ def _relate(options, record, ws, new):
     size = record.image_size
     decoded, _ = pixels.decode_pictures(ws, Path.cwd(), new, [size])
     return preparation.group_new(ws, decoded, known, size)
-
-
-def _drop_problem(table):
-    """Return the table as it is written; of several labels it stays: none would look like a file that can't be read."""
-    return table.drop(columns="problem") if "label" in table else table
-
-
-def _write_answers(options, files, table):
-    """Sort the pictures, or print the table, a warning before the answer."""
-    answers = _drop_problem(table)
-    if options.sort_into:
-        sorting.sort_pictures(options.sort_into, files, table, options.sort_below)
-        write_table(answers, options.sort_into / "predictions.csv")
-    elif not options.csv:
-        if "note" in answers:
-            answers.insert(1, "note", answers.pop("note"))
-        print(answers.to_string(index=False))
 
 
 if __name__ == "__main__":

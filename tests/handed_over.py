@@ -73,11 +73,11 @@ def measure(asked: pd.DataFrame, predicted: pd.DataFrame) -> dict:
 
 def ask_model(model, record: Record, files: list[Path]) -> pd.DataFrame:
     """Return label and probability of each file; a model of several labels has no probability."""
-    if not record.thresholds:
-        y_prob, _, problems = classify.predict_files(model, Path(), files)
-        return classify.predictions_table(files, y_prob, problems, record)
-    table = classify.list_labels(model, record, files)
-    return table.rename(columns={"labels": "label"}).assign(probability=np.nan)
+    y_prob, _, problems = classify.predict_files(model, Path(), files)
+    table = classify.predictions_table(files, y_prob, problems, record)
+    if record.thresholds:
+        table = table.rename(columns={"labels": "label"}).assign(probability=np.nan)
+    return table
 
 
 def open_page(browser, path: Path):

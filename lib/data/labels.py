@@ -1,7 +1,6 @@
 """Lists of pictures with their labels, of folders and of CSV files: those to learn from, and new ones."""
 
 import os
-import re
 from pathlib import Path
 
 import pandas as pd
@@ -109,18 +108,18 @@ def _correct_labels(listed, path, files, folder):
 
 def _note_names(listed):
     """Note classes and groups whose names may be slips; nothing is merged."""
-    classes = set(listed.label)
-    alike = find_alike(classes) + find_alike(listed.group)
-    none = {name for name in classes if name.casefold() in [*NOTHING, "?"]}
-    several = {name for name in classes if re.search("[|;]", name)}
+    names = listed.label
+    alike = find_alike(names) + find_alike(listed.group)
+    none = names[names.str.casefold().isin([*NOTHING, "?"])]
+    several = names[names.str.contains("[|;]")]
     notes = {
         "classes or groups differ only in capitals, zeros or .0, and stay apart": alike,
         "these are taken for classes, though a picture of none has an empty cell": none,
         "these are taken for one class each; several stand in multi_labels": several,
     }
-    for said, names in notes.items():
-        if names:
-            print(f"Note: {said}: {list_some(names)}.")
+    for said, noted in notes.items():
+        if len(noted):
+            print(f"Note: {said}: {list_some(noted)}.")
 
 
 def list_new_pictures(
@@ -136,23 +135,20 @@ def list_new_pictures(
         ValueError: There is no picture; or as `read_columns`.
     """
     listed, odd = label_by_folder(folder)
-    unusable = odd[odd.problem.isin(NO_PICTURE)]
-    pictures = leave_others_out(listed, odd)
+    pictures = leave_others_out(listed, odd)[["file", "label", "group"]]
+    odd = odd[odd.problem.isin(NO_PICTURE)]
     if pictures.empty:
         raise ValueError(f"{folder} holds no picture; name a folder of pictures.")
     strange = set(pictures.label).difference(class_names, [""])
-    pictures = pictures.assign(label=pictures.label.replace(list(strange), ""))
-    passed = unusable[unusable.problem != "junk"]
+    pictures["label"] = pictures.label.replace(list(strange), "")
     if labels:
         told = read_columns(labels, ["label", "group"], pictures.file, [folder])
-        pictures = pictures.set_index("file")
-        pictures.update(told)
-        pictures = pictures.reset_index()
+        pictures.update(told.reset_index(drop=True))
     elif class_names:
-        passed = pd.concat([passed, find(sorted(strange), "unknown_class")])
-    for problem, files in passed.groupby("problem").file:
+        odd = pd.concat([odd, find(sorted(strange), "unknown_class")])
+    for problem, files in odd[odd.problem != "junk"].groupby("problem").file:
         print(f"Note: {problem}, {len(files):,}: {list_some(files)}.")
-    return pictures[["file", "label", "group"]]
+    return pictures
 
 
 def list_files(places: list[str]) -> list[str]:

@@ -73,67 +73,50 @@ def predictions_table(
     record: Record,
     top: int = 1,
     probabilities: bool = False,
-    columns: dict | None = None,
+    columns: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Make a table of the answers of `predict_files`, scaled by the record's temperature.
 
     Args:
         top: how many classes to name, the most probable first.
-        probabilities: whether each class gets a column, with " (class)" behind a name
-            that is taken.
-        columns: further ones, name to n values.
+        probabilities: whether each class gets a column, called "x (class)" if x is taken.
+        columns: further ones, n rows from index 0.
 
     Returns:
-        One row per file: file, label, index (of the class, from 0), probability;
-        label_2, probability_2 and so on up to `top`; `columns`; problem; the classes.
-        A file with a problem has no answer.
+        One row per file: file; label, index (of the class, from 0), probability,
+        label_2 and so on, or of several labels labels ("cat|dog"); `columns`; problem;
+        the classes. A file with a problem has no answer.
     """
     names = np.array(record.class_names)
-    scaled = apply_temperature(y_prob.astype(float), record.temperature or 1).round(6)
-    ranked = np.argsort(-y_prob, axis=1, kind="stable")
-    highest = np.take_along_axis(scaled, ranked, axis=1)
-    table = pd.DataFrame({"file": _escape(files)})
-    for rank in range(top):
-        ending = f"_{rank + 1}" if rank else ""
-        table[f"label{ending}"] = names[ranked[:, rank]]
-        table[f"probability{ending}"] = highest[:, rank]
-    table.insert(2, "index", ranked[:, 0])
-    table = table.assign(**columns or {}, problem=problems)
-    return _finish(table, names, scaled, probabilities)
-
-
-def _escape(files):
-    """Return names as text; one may be bytes that are none, which no CSV file holds."""
-    return [escape(str(file)) for file in files]
-
-
-def _finish(table, names, y_prob, probabilities):
-    """Add, where wanted, columns of classes; a file with a problem keeps its name alone."""
+    table = pd.DataFrame({"file": [escape(str(file)) for file in files]})
+    if record.thresholds:
+        shown = y_prob.round(6)
+        has_label = y_prob >= [record.thresholds[name] for name in names]
+        table["labels"] = ["|".join(names[has]) for has in has_label]
+    else:
+        scaled = apply_temperature(y_prob.astype(float), record.temperature or 1)
+        shown = scaled.round(6)
+        table = table.join(_rank_classes(y_prob, shown, names, top))
+    if columns is not None:
+        table = table.join(columns)
     # Whole numbers stay so beside rows without an answer.
-    table = table.convert_dtypes()
+    table = table.assign(problem=problems).convert_dtypes()
     if probabilities:
         columns = [f"{name} (class)" if name in table else name for name in names]
-        table = table.join(pd.DataFrame(y_prob, columns=columns))
+        table = table.join(pd.DataFrame(shown, columns=columns))
     answers = table.columns.drop(["file", "problem"])
     table.loc[table.problem != "", answers] = None
     return table
 
 
-def list_labels(
-    model: keras.Model,
-    record: Record,
-    files: list,
-    probabilities: bool = False,
-) -> pd.DataFrame:
-    """Ask a model of several labels about files.
-
-    Returns:
-        One row per file: file, labels ("cat|dog"), problem, and if wanted one column
-        per label.
-    """
-    y_prob, _, problems = predict_files(model, Path(), files)
-    names = np.array(record.class_names)
-    thresholds = [record.thresholds[name] for name in names]
-    labels = ["|".join(names[has]) for has in y_prob >= thresholds]
-    table = {"file": _escape(files), "labels": labels, "problem": problems}
-    return _finish(pd.DataFrame(table), names, y_prob.round(6), probabilities)
+def _rank_classes(y_prob, shown, names, top):
+    """Return columns of the most probable classes, with the probabilities that are shown."""
+    ranked = np.argsort(-y_prob, axis=1, kind="stable")
+    highest = np.take_along_axis(shown, ranked, axis=1)
+    table = pd.DataFrame({"index": ranked[:, 0]})
+    for rank in range(top):
+        ending = f"_{rank + 1}" if rank else ""
+        table[f"label{ending}"] = names[ranked[:, rank]]
+        table[f"probability{ending}"] = highest[:, rank]
+    table.insert(1, "index", table.pop("index"))
+    return table
