@@ -28,8 +28,7 @@ class Predictions:
     Attributes:
         class_names: text (classes,).
         files, truth: text (n,), the pictures and their classes.
-        y_true, groups: int (n,), indices of the classes, and what belongs together, as in
-            `intervals`.
+        y_true, groups: int (n,), indices of the classes, and groups as in `intervals`.
         models, labels: the record of each model, by its label; the labels.
         y_prob: float32 (n, classes) of each model, in their order.
         y_pred: int (models, n), the most probable classes.
@@ -148,7 +147,7 @@ class Predictions:
 
         Returns:
             class, pictures, and of each model its label, which is recall, then "low" and
-            "high" behind it, its 95 % interval, and "precision" and "f1".
+            "high" behind it, its 95 % interval, "precision" and "f1".
         """
         columns = {"class": self.class_names, "pictures": np.bincount(self.y_true)}
         labels = self.first_runs.labels
@@ -172,8 +171,8 @@ class Predictions:
         Probabilities are scaled by the temperature of its score, as they are handed over.
         """
         k = self.labels.index(label)
-        calibration = self.scores[label].calibration
-        scaled = apply_temperature(self.y_prob[k], calibration.temperature)
+        temperature = self.scores[label].calibration.temperature
+        scaled = apply_temperature(self.y_prob[k], temperature)
         confidence = scaled.max(axis=1)
         rows = []
         for limit in SURE:
