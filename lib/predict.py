@@ -52,6 +52,9 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     if not options.csv and not options.sort_into:
+        # A warning stands before the answer.
+        if "note" in answers:
+            answers.insert(1, "note", answers.pop("note"))
         print(answers.to_string(index=False))
     unusable = table[table.problem != ""]
     for row in unusable.itertuples():

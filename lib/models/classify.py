@@ -83,9 +83,8 @@ def predictions_table(
         columns: further ones, n rows from index 0.
 
     Returns:
-        One row per file: file; label, index (of the class, from 0), probability,
-        label_2 and so on, or of several labels labels ("cat|dog"); `columns`; problem;
-        the classes. A file with a problem has no answer.
+        One row per file: file; label, index (from 0), probability, label_2 and so on, or
+        labels ("cat|dog"); `columns`; problem; classes. With a problem there is no answer.
     """
     names = np.array(record.class_names)
     table = pd.DataFrame({"file": [escape(str(file)) for file in files]})
