@@ -309,7 +309,8 @@ def test_keras_comes_only_with_models_and_dask_with_no_room():
     assert "keras" in reached["models.training"]
     for room, packages in reached.items():
         assert not packages & {"dask", "distributed"}, room
-        if not room.startswith("models."):
+        # `answering` asks models, so `predict` imports it once its options are checked.
+        if not room.startswith(("models.", "answering")):
             assert not packages & {"tensorflow", "keras", "jax"}, room
 
 
