@@ -193,7 +193,11 @@ def test_unknown_preset_is_an_error_that_names_it():
 
 
 def test_every_kind_that_sees_pictures_takes_part_in_the_contest(folder, prepared):
-    kinds = [kind for kind in TINY if kind not in POOLING]
+    from keras_hub import models
+
+    # Earlier releases of keras-hub have fewer.
+    known = [kind for kind in TINY if hasattr(models, f"{kind}Backbone")]
+    kinds = [kind for kind in known if kind not in POOLING]
     for kind in kinds:
         save_preset(kind, str(folder / kind))
 
