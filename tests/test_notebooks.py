@@ -147,7 +147,7 @@ def test_notebook_and_its_cells_are_short(name):
 
     assert len(cells) <= 32
     for cell in cells:
-        assert len(cell.source.splitlines()) <= 27, cell.id
+        assert len(cell.source.splitlines()) <= 25, cell.id
 
 
 @pytest.mark.parametrize(
