@@ -125,11 +125,11 @@ def drive(tmp_path, monkeypatch):
 @pytest.fixture
 def refused_drive(tmp_path, monkeypatch):
     """What would mount Drive in this Colab, whose user refuses."""
-    refuse = mock.Mock(side_effect=ValueError("mount failed"))
-    colab = SimpleNamespace(drive=SimpleNamespace(mount=refuse))
+    colab = mock.Mock()
+    colab.drive.mount.side_effect = ValueError("mount failed")
     monkeypatch.setitem(sys.modules, "google.colab", colab)
     monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
-    return refuse
+    return colab.drive.mount
 
 
 @pytest.fixture

@@ -126,26 +126,15 @@ def test_what_was_not_begun_is_called_off_when_the_wait_is_cut_short(tmp_path, a
     assert len(list(tmp_path.iterdir())) < 2000
 
 
-@pytest.fixture
-def hide():
-    """Return a function: the path of a folder as no other process sees it."""
-    opened = []
+def test_folder_that_a_worker_cannot_see_is_named(spread):
+    # No other process has this path.
+    descriptor = os.open(spread.train, os.O_RDONLY)
+    hidden = replace(spread, train=Path(f"/proc/self/fd/{descriptor}"))
 
-    def hide_folder(folder):
-        opened.append(os.open(folder, os.O_RDONLY))
-        return Path(f"/proc/self/fd/{opened[-1]}")
-
-    yield hide_folder
-    for descriptor in opened:
-        os.close(descriptor)
-
-
-def test_folder_that_a_worker_cannot_see_is_named(spread, hide):
-    hidden = replace(spread, train=hide(spread.train))
-
-    words = r"worker.*/proc/self/fd/\d+"
-    with pytest.raises(ClusterError, match=words):
+    with pytest.raises(ClusterError, match=f"worker.*{hidden.train}"):
         prepare(hidden, "together")
+
+    os.close(descriptor)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from threading import Thread
-from types import SimpleNamespace
 from unittest import mock
 
 import nbformat
@@ -259,10 +258,9 @@ def test_file_for_drive_is_written_elsewhere_and_copied_whole(drive):
 @pytest.fixture
 def flush(monkeypatch):
     """What unmounts the Drive of Colab."""
-    unmount = mock.Mock()
-    colab = SimpleNamespace(drive=SimpleNamespace(flush_and_unmount=unmount))
+    colab = mock.Mock()
     monkeypatch.setitem(sys.modules, "google.colab", colab)
-    return unmount
+    return colab.drive.flush_and_unmount
 
 
 def test_drive_is_flushed_where_the_results_lie_there(ws, drive, flush):

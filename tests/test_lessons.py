@@ -70,7 +70,7 @@ def test_surer_answers_are_fewer_and_counted_with_those_that_are_right():
         "answer": mock.Mock(label="cnn"),
         "groups": np.arange(4),
         "ws": None,
-        "show": lambda *_: None,
+        "show": mock.Mock(),
     }
     y_prob = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.45, 0.55]])
     correct = np.array([[True, False, True, True]])
@@ -134,7 +134,7 @@ def look_beside(rows, y_true, suggested):
         "class_names": np.unique(y_true),
         "y_true": y_true,
         "suggested": suggested,
-        "ws": SimpleNamespace(existing=lambda *_, **__: None),
+        "ws": mock.Mock(),
         "read_table": lambda _: pd.DataFrame(columns=["file", "problem"]),
     }
     known = run_cells("07_label_audit", ["outliers-code"], names)
@@ -187,7 +187,7 @@ def calibrate_sets(y_true, y_prob, groups, coverage):
         "find_weak_classes": find_weak_classes,
         "SetLimit": SetLimit,
         "apply_temperature": lambda y_prob, temperature: y_prob,
-        "update_record": lambda *_, **__: None,
+        "update_record": mock.Mock(),
         "record": SimpleNamespace(temperature=1),
         "ws": None,
         "y_true": y_true,
@@ -226,7 +226,8 @@ def test_answer_sets_of_10_have_the_limit_of_one_half_and_name_whom_they_serve_l
 def choose_to_label(first, groups, count):
     """Return the positions that 07 chooses of pictures whose first class has a probability."""
     y_prob = np.stack([first, 1 - first], axis=1)
-    classifier = SimpleNamespace(predict_proba=lambda _: y_prob)
+    estimator = mock.Mock()
+    estimator.fit.return_value.predict_proba.return_value = y_prob
     names = {
         "new": pd.DataFrame({"file": range(len(first))}),
         "features": y_prob,
@@ -235,8 +236,8 @@ def choose_to_label(first, groups, count):
         "groups": None,
         "new_groups": groups,
         "class_names": np.array(["cat", "dog"]),
-        "estimator": SimpleNamespace(fit=lambda *_: classifier),
-        "ws": SimpleNamespace(save_table=lambda *_: None),
+        "estimator": estimator,
+        "ws": mock.Mock(),
         "TO_LABEL": count,
         "EXAMPLES": count,
     }

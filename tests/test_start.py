@@ -4,7 +4,6 @@ import json
 import shutil
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -185,9 +184,9 @@ def test_form_that_is_ready_says_where_its_results_go(tmp_path, capsys):
 
 
 def test_what_is_uploaded_is_found_where_colab_keeps_it(tmp_path, monkeypatch):
-    upload = mock.Mock(return_value={"x.zip": b"1"})
-    files = SimpleNamespace(upload=upload)
-    monkeypatch.setitem(sys.modules, "google.colab", SimpleNamespace(files=files))
+    colab = mock.Mock()
+    colab.files.upload.return_value = {"x.zip": b"1"}
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
     monkeypatch.chdir(tmp_path)
     Path("x.zip").touch()
 

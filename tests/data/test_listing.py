@@ -96,11 +96,8 @@ def test_exactly_five_pictures_of_each_class_are_enough(ws):
 def test_classes_in_one_part_alone_are_named(ws):
     listed, found = make_listed(birds=6, frogs=6, newts=6)
     listed["part"] = 6 * ["train"] + 6 * ["validation"] + 3 * ["train", "validation"]
-    with pytest.raises(
-        ValueError, match="In one part alone are: birds, frogs."
-    ) as caught:
+    with pytest.raises(ValueError, match="In one part alone are: birds, frogs[.]"):
         check(ws, listed, found)
-    assert "newts" not in str(caught.value)
 
 
 LACKS = {

@@ -11,7 +11,6 @@ from test_pictures import PICTURE, encode
 
 from lib.data import pictures, pixels, quality, split
 from lib.data.split import identify_set, read_split
-from lib.data.store import Store
 
 
 def prepare(ws, *sizes):
@@ -36,19 +35,6 @@ def test_open_pixels_returns_what_load_returns_in_the_order_asked_for(prepared, 
 
     expected = load_all(prepared, rows, size)
     assert np.array_equal(opened[np.arange(30)], expected)
-
-
-def test_a_store_is_opened_once_and_shows_what_others_have_written_since(prepared):
-    """A million rows take 0.75 s."""
-    rows = read_split(prepared)
-    opened = pixels.open_pixels(prepared, rows, 8)
-    other = Store(opened.store.folder, (np.uint8, (8, 8, 3)))
-    other.put({32 * "f": np.zeros((8, 8, 3))})
-
-    again = pixels.open_pixels(prepared, rows, 8)
-
-    assert again.store is opened.store
-    assert 32 * "f" in again.store.index
 
 
 def test_file_that_could_not_be_decoded_is_tried_again(ws, monkeypatch):
