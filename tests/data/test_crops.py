@@ -72,8 +72,8 @@ def test_crops_are_what_the_boxes_hold_of_the_upright_picture(cut):
 def test_bad_boxes_and_pictures_are_left_out_and_named(cut):
     _, printed = cut
     assert "3 crops of 2 pictures" in printed
-    assert printed.count("fox/2.jpg: no box") == 3
-    assert printed.count("fox/gone.jpg: unreadable") == 1
+    assert printed.count("fox/2.jpg, box") == 3
+    assert printed.count("fox/gone.jpg: unreadable") == 2
 
 
 def test_crops_of_one_picture_are_one_group_of_its_class(cut):
