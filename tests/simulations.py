@@ -227,7 +227,7 @@ def beat_files(models, n, gain, reports):
         y_prob = np.eye(10)[np.where(is_right, y_true, wrong)]
         answers = Predictions(CLASSES, files, y_true, np.arange(n), records, y_prob)
         told = pd.Series(rng.random(n) < 0.4, files)
-        claims += find_answer(answers, told).is_useful
+        claims += find_verdict(answers, told).is_useful
     return claims / reports
 
 
@@ -523,7 +523,7 @@ RECORD = Record("a", list("stuv"), 8)
 SCORE = metrics.evaluate(np.arange(4), np.eye(4), np.arange(4), RECORD)
 
 
-def find_answer(answers, without_looking=None):
+def find_verdict(answers, without_looking=None):
     """Find what the box says, without the scores of each model, which are slow and no claims."""
     n = dict.fromkeys(answers.class_names, 1)
     baseline = np.bincount(answers.y_true).max() / len(answers.y_true)
@@ -531,7 +531,9 @@ def find_answer(answers, without_looking=None):
     for label in answers.labels:
         facts = {"label": label, "support": n, "per_class": n, "baseline": baseline}
         answers.scores[label] = replace(SCORE, **facts)
-    return verdict.find_answer(answers, without_looking)
+    if without_looking is None:
+        without_looking = pd.Series(False, answers.files)
+    return verdict.find_verdict(answers, without_looking)
 
 
 def believe(confidence, is_right, compared=1, groups=None):
@@ -671,7 +673,7 @@ def choose_uncompared(reports, n=240):
         answers = Predictions(
             ["cat", "dog"], files, y_true, np.arange(n), models, y_prob
         )
-        chosen += find_answer(answers).name == "alone"
+        chosen += find_verdict(answers).name == "alone"
     return chosen / reports
 
 
@@ -710,7 +712,7 @@ def draw_report(rng):
 
 def contradict(answers):
     """Tell whether box, table and interval of any pair of a report say different things."""
-    answer = find_answer(answers)
+    answer = find_verdict(answers)
     best = answer.name
     pairs = {(pair.model, pair.other): pair for pair in answers.pairs}
     for other, word in answer.others.items():
@@ -765,7 +767,7 @@ def claim_anything(reports, n=240, names=("a", "b", "c"), classes=4):
     for _ in range(reports):
         y_prob = draw_calibrated(rng, y_true, len(names), classes)
         answers = Predictions(list("stuv"), files, y_true, np.arange(n), models, y_prob)
-        answer = find_answer(answers)
+        answer = find_verdict(answers)
         is_off = {}
         for name, confidence, right in zip(names, answers.confidence, answers.correct):
             judged = believe(confidence.astype(float), right, len(names))

@@ -65,13 +65,9 @@ def embed(path: Path, label: str) -> str:
     """
     if path.suffix == ".html":
         return path.read_text(encoding="ascii")
-    source = _write_address(path.read_bytes(), "svg+xml")
+    source = f"data:image/svg+xml;base64,{encode(path.read_bytes())}"
     style = "max-width: 100%; background: white"
     return f'<img class="plot" style="{style}" alt="{escape(label)}" src="{source}">'
-
-
-def _write_address(data, kind):
-    return f"data:image/{kind};base64,{encode(data)}"
 
 
 def encode(data: bytes) -> str:
@@ -95,7 +91,7 @@ def embed_picture(picture: Path | np.ndarray, long_side: int) -> str:
     shown.thumbnail((long_side, long_side))
     file = io.BytesIO()
     shown.save(file, "WEBP", quality=75)
-    return _write_address(file.getvalue(), "webp")
+    return f"data:image/webp;base64,{encode(file.getvalue())}"
 
 
 def hash_text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Plots of what `metrics` and `answers` return, as matplotlib Figures."""
+"""Plots, as matplotlib Figures, and the rules that all of them follow."""
 
 import warnings
 
@@ -29,19 +29,12 @@ def shorten(name: object, max_letters: int = 30) -> str:
 
 
 def add_legend(axes: plt.Axes) -> Figure:
-    """Put the legend of some axes below their figure, in as many columns as fit, and return it."""
-    figure = axes.figure
+    """Put the legend of some axes below their figure, in two columns, and return it."""
     handles, labels = axes.get_legend_handles_labels()
-    longest = max(len(label) for label in labels)
-    columns = int(figure.get_figwidth() / (0.7 + 0.1 * longest))
-    figure.legend(
-        handles,
-        labels,
-        ncols=max(1, columns),
-        loc="outside lower center",
-        frameon=False,
+    axes.figure.legend(
+        handles, labels, ncols=2, loc="outside lower center", frameon=False
     )
-    return figure
+    return axes.figure
 
 
 def training_curves(histories: dict[str, pd.DataFrame]) -> Figure | None:

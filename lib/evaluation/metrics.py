@@ -60,7 +60,7 @@ def evaluate(
     record: Record,
     compared: int = 1,
 ) -> Score:
-    """Score one model.
+    """Score one model, by probabilities of the temperature that it establishes.
 
     Args:
         y_true: int (n,), the index of each true class; every class has pictures.

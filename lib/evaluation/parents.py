@@ -15,14 +15,11 @@ def read_parents(path: Path | None, class_names: Sequence[str]) -> dict[str, str
         Of each class, and of each parent that has one, the parent directly above it, as `parents` below.
 
     Raises:
-        ValueError: A name is class and parent, has two parents, or lies below itself; the error names
-            file and line. A class that is not among the names is passed over, with a note.
+        ValueError: A name has two parents, or lies below itself; the error names file and line. A class that is not among the names is passed over, with a note.
     """
     if path is None:
         return {}
     rows = read_labels(path, ["label", "parent"]).query("parent != ''")
-    both = rows.parent[rows.parent.isin(class_names)]
-    refuse_cells(path, both, "parent, but a class")
     is_known = rows.label.isin([*class_names, *rows.parent])
     if not is_known.all():
         others = list_some(rows.label[~is_known])

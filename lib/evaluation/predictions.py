@@ -52,11 +52,9 @@ class Predictions:
         self.files = np.asarray(self.files)
         self.labels = list(self.models)
         for label, answers in zip(self.labels, self.y_prob):
-            is_number = np.isfinite(answers).all(axis=1)
-            if not is_number.all():
-                file = self.files[is_number.argmin()]
+            if not np.isfinite(answers).all():
                 raise ValueError(
-                    f"{label} answers {file} by what is no number: its weights may be damaged, so train it again."
+                    f"{label} answers by what is no number: its weights may be damaged, so train it again."
                 )
         self.truth = self.class_names[self.y_true]
         self.y_pred = np.array([answers.argmax(axis=1) for answers in self.y_prob])
@@ -196,30 +194,6 @@ class Predictions:
         table["label_probability"] = np.mean(of_truth, axis=0)
         is_missed = ~first.correct.any(axis=0) & (len(first.labels) > 1)
         return table[is_missed].sort_values("label_probability", kind="stable")
-
-
-@dataclass(frozen=True)
-class Confusion:
-    """The two classes that are taken for one another most often."""
-
-    classes: list[str]
-    pictures: int  # of both that are taken for the other one
-    mistakes: int  # of all classes
-
-
-def find_confused(matrix: pd.DataFrame) -> Confusion | None:
-    """Find the two classes between which most mistakes are; None where others have as many, or one.
-
-    `matrix` is that of `Predictions.count_answers`.
-    """
-    counts = matrix.to_numpy()
-    between = np.triu(counts + counts.T, k=1)
-    ordered = np.sort(np.append(between, [1, 1]))
-    if ordered[-1] == ordered[-2]:
-        return None
-    pair = np.unravel_index(between.argmax(), between.shape)
-    names = matrix.index[list(pair)].tolist()
-    return Confusion(names, int(ordered[-1]), int(between.sum()))
 
 
 def save_scores(ws: Workspace, predictions: Predictions) -> None:

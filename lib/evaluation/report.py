@@ -13,12 +13,12 @@ from lib.data import sources
 from lib.data.series import describe_series
 from lib.data.split import find_set, identify_set, read_split
 from lib.evaluation.display import save_page
-from lib.evaluation.predictions import Confusion, Predictions, find_confused
+from lib.evaluation.predictions import Predictions
 from lib.evaluation.verdict import (
     Doubt,
     Verdict,
     doubt_contest,
-    find_answer,
+    find_verdict,
     read_without_looking,
 )
 from lib.models.record import Found, read_found
@@ -33,10 +33,9 @@ class Answer(Verdict):
     # Counts of pictures: that no model recognises, whose label a person corrected.
     suspects: int
     corrected: int
-    found: Found  # by 05 and 07, of this set
-    doubts: list[Doubt]
+    found: Found  # by 05 and 07, of this set, whose hash it has
+    doubt: Doubt | None
     series: str  # `series.describe_series`
-    set: str  # `split.identify_set`
     is_balanced: bool  # whether the best was trained with class weights
     tested: str = ""  # how many test pictures it has right: `wording.format_right`
 
@@ -52,7 +51,6 @@ class Report:
     # Of the model of the answer.
     matrix: pd.DataFrame
     mistakes: dict[tuple[str, str], list[str]]
-    confused: Confusion | None
     costs: pd.DataFrame  # comparison.csv by the label of the model
     pictures: int  # of both parts
     name: str  # of the folder or archive of the pictures
@@ -77,7 +75,6 @@ def gather_report(
         first.labels,
         key=lambda label: (label != answer.label, -predictions.scores[label].top1),
     )
-    matrix = first.count_answers(answer.label)
     # An address may have a key behind its question mark, and a page may be passed on.
     address, _, _ = str(ws.train).partition("?")
     train = Path(address)
@@ -85,9 +82,8 @@ def gather_report(
         answer=answer,
         predictions=predictions,
         best_first=best_first,
-        matrix=matrix,
+        matrix=first.count_answers(answer.label),
         mistakes=first.sort_mistakes(answer.label),
-        confused=find_confused(matrix),
         costs=comparison.set_index("model"),
         pictures=len(read_split(ws)),
         name=train.parent.name if train.name == "train" else train.name,
@@ -98,14 +94,8 @@ def gather_report(
 def describe_answer(ws: Workspace, predictions: Predictions) -> Answer:
     """Describe the best model, and what to do next, by values that JSON can hold."""
     rows = read_split(ws)
-    verdict = find_answer(predictions, read_without_looking(ws))
+    verdict = find_verdict(predictions, read_without_looking(ws))
     found = read_found(ws, identify_set(rows))
-    doubts = []
-    for label in predictions.first_runs.labels:
-        score = predictions.scores[label]
-        doubt = doubt_contest(found.contest, predictions.models[label], score)
-        if doubt is not None:
-            doubts.append(doubt)
     record = predictions.models[verdict.label]
     checks = read_table(ws.results / "checks.csv")
     is_corrected = checks.problem.str.contains("corrected", regex=False)
@@ -116,9 +106,8 @@ def describe_answer(ws: Workspace, predictions: Predictions) -> Answer:
         suspects=len(predictions.list_suspects()),
         corrected=int(checks.file[is_corrected].isin(predictions.files).sum()),
         found=found,
-        doubts=doubts,
+        doubt=doubt_contest(found.contest, record, verdict.score),
         series=describe_series(rows),
-        set=record.split_hash,
         is_balanced=record.is_balanced,
     )
 
@@ -131,7 +120,7 @@ def read_answer(ws: Workspace) -> Answer:
     """
     path = ws.existing("answer.json", made_by="08_evaluation")
     answer = restore(Answer, read_json(path), path)
-    if answer.set != find_set(ws):
+    if answer.found.set != find_set(ws):
         raise ValueError(f"{path} is of an earlier split: run 08_evaluation again.")
     return answer
 

@@ -41,9 +41,7 @@ class Verdict:
     # sharpness tell no more than the commonest class.
     p_labels: float
     p_files: float | None
-    without_looking: (
-        float | None
-    )  # the share that these facts recognise, as 01 has found
+    without_looking: float  # the share that these facts recognise, as 01 has found
     beats_commonest: (
         bool  # knows the labels, and is above always answering the commonest class
     )
@@ -60,20 +58,13 @@ class Verdict:
         return [name for name, said in self.others.items() if said == word]
 
 
-def find_answer(
-    predictions: Predictions,
-    without_looking: pd.Series | None,
-) -> Verdict:
+def find_verdict(predictions: Predictions, without_looking: pd.Series) -> Verdict:
     """Find the best configuration, and how the others compare with it.
 
     It has the highest mean; those come first that are useful, and that no other surely beats,
     and that were compared with others. `without_looking` is that of `read_without_looking`.
     """
-    table = predictions.configurations
-    files = None
-    if without_looking is not None:
-        told = without_looking.reindex(predictions.files)
-        files = told.to_numpy(bool) if told.notna().all() else None
+    files = without_looking[predictions.files].to_numpy()
     tests = _test_configurations(predictions, files)
     best = _choose(predictions, tests.index[tests.is_useful])
     others = _describe_others(predictions, best)
@@ -86,10 +77,10 @@ def find_answer(
         label=score.label,
         model=predictions.models[score.label].name,
         score=score,
-        configuration=table.loc[best].to_dict(),
+        configuration=predictions.configurations.loc[best].to_dict(),
         p_labels=float(judged.p_labels),
         p_files=None if np.isnan(judged.p_files) else float(judged.p_files),
-        without_looking=None if files is None else float(files.mean()),
+        without_looking=float(files.mean()),
         beats_commonest=bool(judged.beats_commonest),
         is_useful=bool(judged.is_useful),
         others=others,
@@ -103,7 +94,7 @@ def _test_configurations(predictions, files):
     table = predictions.configurations
     baseline = np.bincount(predictions.y_true).max() / len(predictions.y_true)
     p_files = np.nan
-    if files is not None and files.mean() > baseline:
+    if files.mean() > baseline:
         groups = predictions.groups
         p_files = [_beat(files, correct, groups) for correct in predictions.correct]
     p_labels = measure_association(
@@ -196,13 +187,8 @@ def doubt_contest(
     return None
 
 
-def read_without_looking(ws: Workspace) -> pd.Series | None:
-    """Read which validation pictures size, light and sharpness of the files recognise, by file.
-
-    None where 01 was run by an earlier version.
-    """
-    path = ws.results / "without_looking_answers.csv"
-    if not path.exists():
-        return None
+def read_without_looking(ws: Workspace) -> pd.Series:
+    """Read which validation pictures size, light and sharpness of the files recognise, by file."""
+    path = ws.existing("without_looking_answers.csv", made_by="01_data_prep")
     answers = read_table(path).set_index("file")
     return answers.predicted == answers.label

@@ -93,9 +93,10 @@ def test_gap_says_how_far_training_is_from_validation_and_claims_no_trend():
     assert said.endswith("epoch 2 (1.250) and ends at 1.750.")
 
 
-def read_chart(means, baseline, **options):
+def read_chart(means, runs):
     """Return the texts of a chart, line by line, and the places of its marks, row by row."""
-    drawn = display.show_part("accuracy", means, baseline=baseline, **options).data
+    marks = {"baseline": 0.2, "files": 0.35}
+    drawn = display.show_part("accuracy", means, runs=runs, **marks).data
     assert "<b>" not in drawn
     rows = re.findall("<div>(.*?)</div>", drawn, re.S)
     marks = []
@@ -112,7 +113,7 @@ def test_accuracies_stand_best_first_with_numbers_interval_and_single_trainings(
 
     table = pd.DataFrame(means, ["a", "<b>"])
     runs = runs.replace("b", "<b>")
-    lines, marks = read_chart(table, 0.2, runs=runs, files=0.35)
+    lines, marks = read_chart(table, runs)
 
     lines_of_row = [("commonest", 20), ("files", 35), ("interval", 30)]
     assert marks == [
@@ -128,7 +129,7 @@ def test_accuracies_stand_best_first_with_numbers_interval_and_single_trainings(
 def test_forty_names_have_a_row_and_the_others_are_counted():
     means = pd.DataFrame({"mean": 0.5, "low": 0.3, "high": 0.8}, range(300))
 
-    lines, marks = read_chart(means, 0.1)
+    lines, marks = read_chart(means, means)
 
     assert len(marks) == 40
     assert any(line.startswith("and 260 more; ") for line in lines)

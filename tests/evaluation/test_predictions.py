@@ -62,7 +62,7 @@ def test_answers_that_are_no_numbers_are_an_error_that_names_the_model():
     y_prob[3] = np.nan
 
     # Else the first class would be the answer, which is right here.
-    with pytest.raises(ValueError, match="wide .* 3.png"):
+    with pytest.raises(ValueError, match="wide answers"):
         gather(Y_TRUE, {"cnn": EXACT, "wide": y_prob})
 
 

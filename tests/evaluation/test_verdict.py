@@ -23,10 +23,9 @@ NOTHING = {
     "is_quick": False,
     "suspects": 0,
     "corrected": 0,
-    "doubts": [],
+    "doubt": None,
     "found": Found("", contest=[{}]),
     "series": "",
-    "set": "",
 }
 TWO = np.arange(80) % 2
 MANY = np.arange(300) % 2
@@ -40,18 +39,15 @@ def answer(y_true, share, seed=0):
     return np.eye(2)[y_pred] * 0.8 + 0.1
 
 
-def judge(y_true, y_prob, class_names=("cat", "dog"), files=None, **found):
+def judge(y_true, y_prob, class_names=("cat", "dog"), files=0, **found):
     """Return what the answer box and the next steps are made of; `y_prob` as in `gather`.
 
     `files` is the share that is recognised without looking.
     """
     predictions = gather(y_true, y_prob, class_names)
-    told = None
-    if files is not None:
-        told = pd.Series(
-            np.arange(len(y_true)) < files * len(y_true), predictions.files
-        )
-    answer = verdict.find_answer(predictions, told)
+    n = len(y_true)
+    told = pd.Series(np.arange(n) < files * n, predictions.files)
+    answer = verdict.find_verdict(predictions, told)
     return Answer(**vars(answer), **NOTHING | found)
 
 
@@ -177,7 +173,7 @@ def test_box_names_no_model_that_the_table_calls_worse_or_that_is_not_useful(
     ahead, other = ("a", "b") if kind == "worse" else ("b", "a")
 
     predictions.pairs = [make_pair(ahead, other, 0.1, 0.05, 0.15, 0.01, True)]
-    found = verdict.find_answer(predictions, None)
+    found = verdict.find_verdict(predictions, pd.Series(False, predictions.files))
 
     assert found.name == "a"
     assert found.others == {"b": kind}
