@@ -201,6 +201,7 @@ def _score(options, record, ws, table, told):
     related, is_known = _relate(options, record, ws, told.loc[rows.index])
     is_other = ~rows.truth.isin(record.class_names)
     is_possible = rows.truth.isin(options.classes or record.class_names)
+    is_held = is_possible & is_known
     is_scored = is_possible & ~is_known
     scored = rows[is_scored]
     _print_right(scored.label == scored.truth, related[is_scored], "pictures")
@@ -210,7 +211,7 @@ def _score(options, record, ws, table, told):
         _print_right(groups.group_label == groups.truth, groups.group, "groups")
     marked = (rows.note[is_other] != "").sum()
     passed = {
-        "that training or validation hold: not scored": is_possible & is_known,
+        "in groups with training or validation pictures: not scored": is_held,
         "whose label --classes leaves out: not scored": ~is_other & ~is_possible,
         f"of other species, of which {marked} are marked as strangers": is_other,
     }

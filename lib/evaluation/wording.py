@@ -56,16 +56,21 @@ def format_count(share: float, n: int) -> str:
     return f"{round(share * n):,} of {n:,}"
 
 
+def format_known(count: int) -> str:
+    """Format how many pictures equal or look like known ones, or belong to the group of one that does."""
+    things = format_things(count, "picture")
+    return f"{things} in groups with training or validation pictures"
+
+
 def format_right(is_right: np.ndarray, groups: np.ndarray, known: int = 0) -> str:
     """Format how many pictures are right, bool (n,), with the interval of `share_interval`.
 
-    "90 % right (80 to 95), 54 of 60"; and, where known pictures were asked, too, that these don't count.
+    "90 % right (80 to 95), 54 of 60"; and, where known groups were asked about, too, that these don't count.
     """
     share = sum(is_right) / max(len(is_right), 1)
     bounds = format_bounds(*share_interval(is_right, groups))
     right = format_count(share, len(is_right))
     said = f"{format_percent(share)} right ({bounds}), {right}"
     if known:
-        held = format_things(known, "picture")
-        said += f"; not scored: {held} that training or validation hold"
+        said += f"; not scored: {format_known(known)}"
     return said

@@ -90,7 +90,8 @@ def save_model(ws, name, weights, **parameters):
 def draw_test(ws):
     """Draw ten pictures for a test: a known one, seven more with labels, and two without.
 
-    The next two have one group, and of the seven the last two whose class is known look alike.
+    The next two have one group, the fourth has that of the known one, and the last two whose class
+    is one of the model's look alike.
     """
     drawn = ws.test.parent / "drawn"
     draw_classes(drawn, 5, ["red", "007"], (16, 16), seed=1)
@@ -104,7 +105,8 @@ def draw_test(ws):
     Image.fromarray(brighter).save(ws.test / "6.png")
     labels = CLASSES[:1] * 4 + CLASSES[1:] * 3 + ["another species"]
     rows = pd.DataFrame({"file": range(8), "label": labels, "group": ""})
-    rows.loc[1:2, "group"] = "one animal"
+    rows.loc[[1, 2], "group"] = "one animal"
+    rows.loc[[0, 3], "group"] = "another one"
     write_table(rows, ws.test_labels)
 
 
@@ -224,10 +226,10 @@ def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
 
     # It calls everything by the name of the red ones.
     assert judged["model"] == "one_class"
-    assert judged["known"] == 1
-    assert judged["n"] == 6
-    assert judged["top1"] == pytest.approx(3 / 6)
-    expected = share_interval([1, 1, 1, 0, 0, 0], [0, 0, 1, 2, 3, 3])
+    assert judged["known"] == 2
+    assert judged["n"] == 5
+    assert judged["top1"] == pytest.approx(2 / 5)
+    expected = share_interval([1, 1, 0, 0, 0], [0, 0, 1, 2, 2])
     assert judged["top1_interval"] == pytest.approx(expected)
     assert judged["per_class"] == {HOSTILE: 1, CLASSES[1]: 0}
     assert judged["strangers"] is None
@@ -236,16 +238,13 @@ def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
     assert set(answers.predicted) == {HOSTILE}
     # That of another species, too, and no picture without a label.
     assert list(answers.file) == [f"{number}.png" for number in range(8)]
-    assert (
-        "Note: pictures of train equal or look like 1 of them, such as 0.png" in printed
-    )
+    unscored = "2 pictures in groups with training or validation pictures"
+    assert f"Note: not scored: {unscored}, such as 0.png" in printed
     for page in (text, (ws.results / "models/one_class.md").read_text("utf-8")):
         said = page.replace("\xa0", " ").replace("</strong>", "")
         bounds = format_bounds(*expected).replace("\xa0", " ")
-        assert (
-            f"chose nothing: 50 % right ({bounds}), 3 of 6; not scored: 1 picture that"
-            in said
-        )
+        score = f"40 % right ({bounds}), 2 of 5; not scored: {unscored}"
+        assert f"chose nothing: {score}" in said
 
 
 def test_predict_counts_labels_as_08_does(ran, capfd):
@@ -259,8 +258,9 @@ def test_predict_counts_labels_as_08_does(ran, capfd):
     judged = read_json(ws.results / "test_metrics.json")
     bounds = format_bounds(*judged["top1_interval"])
     said = capfd.readouterr().err
-    assert f"right ({bounds}), 3 of 6 pictures" in said
-    assert "1 picture that training or validation hold: not scored" in said
+    assert f"right ({bounds}), 2 of 5 pictures" in said
+    unscored = "2 pictures in groups with training or validation pictures"
+    assert f"{unscored}: not scored" in said
 
 
 def test_parents_of_the_paths_file_are_scored_and_kept_beside_the_model(judged, text):
