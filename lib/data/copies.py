@@ -68,14 +68,14 @@ def find_near_duplicates(
         The pairs as of `find_candidates`.
     """
     neighbours = find_candidates(thumbnails, max_neighbours=1)
-    pairs, groups = _connect(pixels, neighbours, MAX_MISSES // 8, neighbours[:0])
+    pairs, groups = _connect(pixels, neighbours, neighbours[:0], MAX_MISSES // 8)
     films = pairs[pairs.a.map(groups.subset_size) > MIN_FRAMES]
     candidates = find_candidates(thumbnails, np.unique(films[["a", "b"]]))
-    others, _ = _connect(pixels, candidates, MAX_MISSES, films)
+    others, _ = _connect(pixels, candidates, films, MAX_MISSES)
     return pd.concat([films, others]).sort_values(ORDER, ignore_index=True)
 
 
-def _connect(pixels, candidates, max_misses, films):
+def _connect(pixels, candidates, films, max_misses):
     """Compare candidates, in their order, beginning with the groups that films are.
 
     Returns the pairs that connect two groups, and the groups. A pair of which both have differed from
@@ -87,18 +87,17 @@ def _connect(pixels, candidates, max_misses, films):
     misses = np.zeros(len(pixels), int)
     # No frame needs further comparisons for itself.
     misses[np.unique(films[["a", "b"]])] = max_misses
-
-    def is_open(pair: tuple) -> bool:
-        is_vain = min(misses[[pair.a, pair.b]]) >= max_misses
-        return not (is_vain or groups.connected(pair.a, pair.b))
-
     edges = []
+    starts = range(0, len(candidates), BLOCK)
     with ThreadPool(count_cores()) as pool:
-        for start in show_progress(
-            range(0, len(candidates), BLOCK), "comparing look-alikes", unit="block"
-        ):
-            pairs = candidates[start : start + BLOCK].itertuples()
-            pairs = list(filter(is_open, pairs))
+        for start in show_progress(starts, "comparing look-alikes", unit="block"):
+            block = candidates[start : start + BLOCK]
+            fewest = misses[block[["a", "b"]].to_numpy()].min(axis=1)
+            pairs = [
+                pair
+                for pair in block[fewest < max_misses].itertuples()
+                if not groups.connected(pair.a, pair.b)
+            ]
             answers = pool.map(partial(_agree, pixels), pairs)
             for pair, is_same in zip(pairs, answers):
                 if not is_same:
@@ -117,7 +116,7 @@ def describe_pairs(
         pictures: Columns file, label and digest, of which none occurs twice.
         bonds: Pairs of digests of pictures that look alike, (k, 2).
     """
-    groups = find_groups(pictures[["digest"]], bonds)
+    groups = find_groups(pictures.assign(group=""), bonds)
     return _describe_groups(pictures, groups, "near_duplicate", "kept")
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from lib.base.escapes import list_some
 from lib.base.workspace import Workspace
 from lib.data import copies, pixels, split
-from lib.data.findings import leave_out
+from lib.data.findings import leave_out, list_checks
 
 MIN_PER_CLASS = 5
 # Columns beside the probabilities of classes, in the tables of answers.
@@ -65,7 +65,8 @@ def check_classes(
         group_by: what has made groups, besides copies.
 
     Raises:
-        ValueError: it names the classes. Then checks.csv is written, and there is no split.
+        ValueError: it names the classes. What is left out stands in checks.csv then; where there is a split
+            already, that and its checks stay, and it stands in failed_checks.csv.
     """
     classes = sorted(set(listed.label) - {""})
     support = pictures.label.value_counts().reindex(classes, fill_value=0)
@@ -83,8 +84,10 @@ def check_classes(
         )
     else:
         return
-    split.save_checks(ws, findings)
-    raise ValueError(f"{lack}. checks.csv tells what is left out, and why.")
+    has_split = (ws.results / "split.csv").exists()
+    name = "failed_checks.csv" if has_split else "checks.csv"
+    ws.save_table(list_checks(findings), name)
+    raise ValueError(f"{lack}. {name} tells what is left out, and why.")
 
 
 def _find_bonds(ws, pictures, image_size):

@@ -22,6 +22,13 @@ from lib.data.quality import MEASURED
 ONE_IN = 5  # pictures of which one is for validation
 # Of the results: the folder of the pictures that the split is of.
 PREPARED = "prepared_from.json"
+# What an earlier run of 01 has left, and this one writes last, or not at all.
+EARLIER = [
+    "split.csv",
+    "without_looking.csv",
+    "without_looking_answers.csv",
+    "failed_checks.csv",
+]
 # Of the smaller of two sets. Collections of different people have single pictures in common.
 MIN_SHARED = 0.1
 
@@ -36,16 +43,14 @@ def find_groups(
     """Number the groups of pictures: equal contents, one given group, and what looks alike.
 
     Args:
-        pictures: Column digest and, if known, group ("" for none).
+        pictures: Columns digest and group, "" for none.
         near_duplicates: Pairs of digests of pictures that look alike, (k, 2).
 
     Returns:
         int (n,), equal for two pictures exactly if such bonds connect them.
     """
-    given = pictures.digest
-    if "group" in pictures:
-        given = given.where(pictures.group == "", "group " + pictures.group)
     # A picture binds its content to its given group.
+    given = pictures.digest.where(pictures.group == "", "group " + pictures.group)
     bonds = list(zip(pictures.digest, given))
     bonds.extend(near_duplicates)
     groups = DisjointSet(itertools.chain.from_iterable(bonds))
@@ -69,33 +74,29 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
     Returns:
         The part of each picture, `train` or `validation`.
     """
-    ranks = _rank_groups(pictures, seed)
-    groups = defaultdict(Counter)
-    for rank, label in zip(ranks, pictures.label):
-        groups[rank][label] += 1
-    support = pictures.label.value_counts()
-    room = _find_room(support)
+    ranks = [
+        hashlib.blake2b(f"{seed} {digest}".encode(), digest_size=8).hexdigest()
+        for digest in pictures.digest
+    ]
+    ranked = pictures.iloc[np.argsort(ranks)]
+    groups = defaultdict(Counter)  # in the order of their lowest ranks
+    for group, label in zip(ranked.group, ranked.label):
+        groups[group][label] += 1
+    room = _find_room(pictures.label.value_counts())
     chosen = set()
-    for rank in sorted(groups):
-        if all(room[label] >= count for label, count in groups[rank].items()):
-            room.subtract(groups[rank])
-            chosen.add(rank)
-    for _, own in ranks.groupby(pictures.label.to_numpy()):
-        if own.nunique() > 1 and chosen.isdisjoint(own):
-            smallest = min(own, key=lambda rank: (groups[rank].total(), rank))
+    of_class = defaultdict(list)
+    for group, counts in groups.items():
+        if all(room[label] >= count for label, count in counts.items()):
+            room.subtract(counts)
+            chosen.add(group)
+        for label in counts:
+            of_class[label].append(group)
+    for _, own in sorted(of_class.items()):
+        if len(own) > 1 and chosen.isdisjoint(own):
+            smallest = min(own, key=lambda group: groups[group].total())
             chosen.add(smallest)
-    return ranks.isin(chosen).map({True: "validation", False: "train"})
-
-
-def _rank_groups(pictures, seed):
-    """Give each picture the rank of its group: seed and content decide it."""
-
-    def rank(digest: str) -> int:
-        named = f"{seed} {digest}".encode()
-        return int(hashlib.blake2b(named, digest_size=8).hexdigest(), 16)
-
-    ranks = pictures.digest.map(rank).astype(np.uint64)
-    return ranks.groupby(pictures.group.to_numpy()).transform("min")
+    is_chosen = pictures.group.isin(chosen)
+    return is_chosen.map({True: "validation", False: "train"})
 
 
 def _find_room(support):
@@ -103,13 +104,11 @@ def _find_room(support):
 
     Each class gives the whole part of its fifth, then one more where most is missing.
     """
-    room = Counter((support // ONE_IN).to_dict())
-    rest = math.ceil(support.sum() / ONE_IN) - room.total()
-    missing = (
-        (support % ONE_IN).sort_index().sort_values(ascending=False, kind="stable")
-    )
-    room.update(missing.index[:rest])
-    return room
+    room = support // ONE_IN
+    rest = math.ceil(support.sum() / ONE_IN) - room.sum()
+    missing = (support % ONE_IN).sort_index().nlargest(rest)
+    room[missing.index] += 1
+    return Counter(room.to_dict())
 
 
 def find_leaks(pictures: pd.DataFrame) -> pd.DataFrame:
@@ -145,31 +144,23 @@ def deal_folds(
             f"{len(groups)} pictures are {count} groups (copies, look-alikes, given ones): too "
             f"few to be dealt into {folds} folds. Add other pictures."
         )
-    _, support = np.unique(y_true, return_counts=True)
-    if support.max() < folds:
+    if np.bincount(y_true).max() < folds:
         # No class has a picture for each fold: there is nothing to keep in proportion.
         y_true = np.zeros_like(y_true)
     if count == len(groups):
         # The same, but faster: without groups none has to be placed as a whole.
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        groups = None
     else:
         # Its own `shuffle` spoils the proportions before scikit-learn 1.8.
         splitter = StratifiedGroupKFold(folds)
         groups = np.random.default_rng(seed).permutation(count)[groups]
     fold = np.empty(len(y_true), int)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        # A class may have fewer pictures than there are folds, and single pictures need no groups.
+        warnings.simplefilter("ignore", UserWarning)
         for number, (_, held) in enumerate(splitter.split(y_true, y_true, groups)):
             fold[held] = number
     return fold
-
-
-def save_checks(ws: Workspace, findings: pd.DataFrame) -> None:
-    """Write checks.csv; what an earlier split has left goes, since it had other checks."""
-    for name in ("split.csv", "without_looking.csv", "without_looking_answers.csv"):
-        (ws.results / name).unlink(missing_ok=True)
-    ws.save_table(list_checks(findings), "checks.csv")
 
 
 def save_split(
@@ -182,7 +173,9 @@ def save_split(
         pictures: those of them that are used, with their groups and parts.
         findings: of all steps.
     """
-    save_checks(ws, findings)
+    for name in EARLIER:
+        (ws.results / name).unlink(missing_ok=True)
+    ws.save_table(list_checks(findings), "checks.csv")
     contents = whole[["file", "digest", *MEASURED]]
     contents = contents.merge(pictures[["file", "group"]].astype(str), how="left")
     ws.save_table(contents, "pictures.csv")
@@ -228,7 +221,7 @@ def read_split(ws: Workspace) -> pd.DataFrame:
     pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
     # An earlier version kept no dates.
     known = pictures.reindex(columns=["file", "group", "digest", "taken"])
-    rows = rows[["file", "label", "part"]].merge(known, how="left", on="file")
+    rows = rows.merge(known, how="left", on="file")
     taken = pd.to_datetime(rows.taken, errors="coerce")
     return rows.assign(group=rows.group.astype(int), taken=taken)
 

@@ -143,8 +143,6 @@ def test_pictures_to_learn_from_are_not_validated_on(drawn, folder):
 def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_written(
     drawn,
 ):
-    """The split of a run before has other checks, so it goes."""
-    drawn.file("split.csv").touch()
     (drawn.train / "Mollusca").mkdir()
     raw = drawn.train / "Mollusca/1.orf"
     raw.write_text("IIRO: a RAW file, which nothing here reads")
@@ -154,7 +152,6 @@ def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_
 
     checks = read_table(drawn.results / "checks.csv")
     assert list(checks.file) == ["Mollusca/1.orf"]
-    assert not (drawn.results / "split.csv").exists()
     assert not list(drawn.scratch.glob("stores"))
 
 
@@ -283,12 +280,23 @@ def test_series_by_time_are_counted_and_kept_in_one_part(dated, capsys):
     assert "by time" not in grouped
 
 
-def test_class_that_group_by_makes_one_group_is_an_error_that_names_it(drawn):
+def test_class_that_group_by_makes_one_group_is_an_error_and_earlier_tables_stay(
+    drawn,
+):
+    copy_smaller(drawn.train / "Aves/02.jpg", drawn.train / "Aves/near.png")
+    failed = drawn.file("failed_checks.csv")
+    failed.touch()
+    execute_lesson("01_data_prep", drawn, IMAGE_SIZES=[48])
+    assert not failed.exists()
+    before = read_tables(drawn)
     for path in drawn.train.glob("Aves/*"):
         path.rename(path.with_name(f"IMG_{path.name}"))
 
     with pytest.raises(ValueError, match='part alone are: Aves.*GROUP_BY = "name"'):
         execute_lesson("01_data_prep", drawn, IMAGE_SIZES=[48], GROUP_BY="name")
+
+    assert read_tables(drawn) == before
+    assert "IMG_" in failed.read_text()
 
 
 def test_room_is_said_and_single_files_on_drive_are_to_be_packed(ws, drive, capsys):
