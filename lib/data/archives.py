@@ -3,7 +3,6 @@
 import os
 import shutil
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -92,9 +91,10 @@ def unpack_demo(folder: Path) -> None:
     """
     with acquire_lock(folder.with_suffix(".lock")):
         if not folder.exists():
-            with tempfile.TemporaryDirectory(dir=folder.parent) as part:
-                shutil.unpack_archive(DEMO, Path(part, "whole"))
-                Path(part, "whole").rename(folder)
+            # What a killed process has left of it is written over.
+            part = folder.with_suffix(".part")
+            shutil.unpack_archive(DEMO, part)
+            part.rename(folder)
 
 
 def list_planted(ws: Workspace) -> pd.DataFrame:

@@ -15,11 +15,13 @@ FLAT = 2 * 16
 # Share of the pattern below which a wave, say of a symmetrical picture, is chance.
 NOISE = 0.005
 GREY = np.float32([0.299, 0.587, 0.114])  # shares of red, green and blue
-MIRROR = np.tile(np.float32([1, -1]), 32)  # turns the waves that are odd sideways
+# Factors of the 64 waves of a picture, and of its mirror image: those that are odd sideways turn.
+MIRROR = np.tile(np.float32([[[1, 1]], [[1, -1]]]), 32)
 BLOCK = 4096
-# Bands of bits that are equal in any pair that is wanted: few of a million are so by chance.
+# All bits are dealt to bands, of which four are equal in any pair that is wanted: few of a million are so by chance.
 EQUAL_BANDS = 4
-BANDS = np.arange(64) % (MAX_BITS + EQUAL_BANDS)
+N_BANDS = MAX_BITS + EQUAL_BANDS
+BANDS = np.arange(64) % N_BANDS
 SCRAMBLE = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, for Fibonacci hashing
 ORDER = ["distance", "a", "b", "mirrored"]
 
@@ -45,11 +47,7 @@ def find_candidates(
     positions = np.append(others, frames).astype(int)
     pairs = pair_hashes(hashes[:, positions], len(others), max_neighbours)
     pairs = pairs.assign(a=positions[pairs.a], b=positions[pairs.b])
-    distances = np.empty(len(pairs))
-    for start in range(0, len(pairs), BLOCK):
-        block = slice(start, start + BLOCK)
-        distances[block] = _measure_distances(thumbnails, pairs[block])
-    pairs["distance"] = distances.round(4)
+    pairs["distance"] = _measure_distances(thumbnails, pairs).round(4)
     alike = pairs[pairs.distance <= MAX_DISTANCE]
     return alike.sort_values(ORDER, ignore_index=True)
 
@@ -60,20 +58,18 @@ def _hash_patterns(thumbnails):
     A bit is the sign of one of the lowest waves of the grey picture, its mean left out (after
     Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash Functions", 3.2.1).
     """
-    hashes = np.empty((2, len(thumbnails)), np.uint64)
-    has_pattern = np.empty(len(thumbnails), bool)
-    for start in range(0, len(thumbnails), BLOCK):
-        block = slice(start, start + BLOCK)
-        grey = thumbnails[block] @ GREY
-        waves = dctn(grey, axes=(1, 2), norm="ortho")
+    hashes = []
+    totals = []
+    for block in np.array_split(thumbnails, len(thumbnails) // BLOCK + 1):
+        waves = dctn(block @ GREY, axes=(1, 2), norm="ortho")
         low = waves[:, :8, :8].reshape(-1, 64)
         low[:, 0] = 0
         total = np.linalg.norm(low, axis=1, keepdims=True)
-        has_pattern[block] = total[:, 0] >= FLAT
-        for turned, factors in enumerate((1, MIRROR)):
-            bits = np.packbits(low * factors > NOISE * total, axis=1)
-            hashes[turned, block] = bits.view(np.uint64)[:, 0]
-    return hashes, np.flatnonzero(has_pattern)
+        bits = np.packbits(low * MIRROR > NOISE * total, axis=2)
+        hashes.append(bits.view(np.uint64)[..., 0])
+        totals.append(total)
+    has_pattern = np.concatenate(totals) >= FLAT
+    return np.concatenate(hashes, axis=1), np.flatnonzero(has_pattern)
 
 
 def pair_hashes(
@@ -95,11 +91,11 @@ def pair_hashes(
         Columns a, b (a < b), and mirrored, which one of them is.
     """
     n = hashes.shape[1]
+    # Behind all pictures come their mirror images.
     both = hashes.ravel()
-    step = 16 if max_neighbours else 1
-    choices = combinations(np.unique(BANDS), EQUAL_BANDS)
     pairs = np.empty(0, int)
-    for equal in islice(choices, None, None, step):
+    choices = combinations(range(N_BANDS), EQUAL_BANDS)
+    for equal in islice(choices, None, None, 16 if max_neighbours else 1):
         mask = np.packbits(np.isin(BANDS, equal)).view(np.uint64)
         found = [pairs]
         for a, b in islice(_pair_equal(both & mask, count), max_neighbours):
@@ -108,8 +104,7 @@ def pair_hashes(
             found.append(a[is_near] * len(both) + b[is_near])
         pairs = np.unique(np.concatenate(found))
     a, b = np.divmod(pairs, len(both))
-    first = np.minimum(a, b % n)
-    second = np.maximum(a, b % n)
+    first, second = np.sort([a, b % n], axis=0)
     pairs = pd.DataFrame({"a": first, "b": second, "mirrored": b >= n})
     return pairs[pairs.a < pairs.b].drop_duplicates(ignore_index=True)
 
@@ -117,14 +112,12 @@ def pair_hashes(
 def _pair_equal(values, count):
     """Yield positions a < b of equal values, a below count: of neighbours in order, then of others.
 
-    Plain numbers are sorted quickest: so a key is a value, scrambled, with its position as its last bits.
+    Plain numbers are sorted quickest: so a key is half of a value, scrambled, and below that its position.
     """
-    n_bits = len(values).bit_length()
-    keys = values * SCRAMBLE >> n_bits << n_bits
-    keys += np.arange(len(values), dtype=np.uint64)
+    keys = values * SCRAMBLE >> 32 << 32 | np.arange(len(values), dtype=np.uint64)
     keys.sort()
-    order = (keys & (1 << n_bits) - 1).view(int)
-    keys >>= n_bits
+    order = (keys & 0xFFFFFFFF).astype(int)
+    keys >>= 32
     goes_on = np.append(keys[1:] == keys[:-1], False)  # with an equal one behind it
     rows = np.flatnonzero(goes_on & (order < count))
     shift = 1
@@ -136,11 +129,15 @@ def _pair_equal(values, count):
 
 def _measure_distances(thumbnails, pairs):
     """Return 1 - the correlation of the colours of each pair, b mirrored where it is said."""
-    first = thumbnails[pairs.a]
-    second = thumbnails[pairs.b]
-    second[pairs.mirrored] = second[pairs.mirrored, :, ::-1]
-    products = _standardise(first) * _standardise(second)
-    return 1 - products.sum(axis=1)
+    distances = np.empty(len(pairs))
+    for start in range(0, len(pairs), BLOCK):
+        block = pairs[start : start + BLOCK]
+        first = thumbnails[block.a]
+        second = thumbnails[block.b]
+        second[block.mirrored] = second[block.mirrored, :, ::-1]
+        products = _standardise(first) * _standardise(second)
+        distances[block.index] = 1 - products.sum(axis=1)
+    return distances
 
 
 def _standardise(thumbnails):

@@ -64,7 +64,7 @@ def walk(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     scanned.loc[files.index[is_mask(files)], "problem"] = "mask"
     odd = scanned[scanned.problem != ""]
     listed = scanned[["file"]].assign(label="", part="", group="")
-    return listed, find(odd.file, odd.problem).reset_index(drop=True)
+    return listed, find(odd.file, odd.problem)
 
 
 def leave_others_out(listed: pd.DataFrame, odd: pd.DataFrame) -> pd.DataFrame:

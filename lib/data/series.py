@@ -37,8 +37,8 @@ def group_files(
 
     Augmented copies and their originals always do. Besides, by `group_by`:
     none, time: nothing more; for dates see `name_bursts`;
-    folder: those of one folder directly below a folder that is called like a class, or else directly
-        below `train`. A name with a number in it is one group in all classes;
+    folder: those of folders of one name directly below folders that are called like classes, or else
+        directly below `train`;
     name: those of one folder whose names differ in the last number alone, if something stands
         before that.
 
@@ -51,19 +51,19 @@ def group_files(
             belongs to no other.
     """
     pictures = leave_out(listed, odd)
-    contents = find_originals(pictures.file)
+    given = pictures.group.mask(pictures.group == "")
     series = ""
     if group_by in ("folder", "name"):
         series = _name_series(pictures)[group_by].fillna("")
-    given = pictures.group.mask(pictures.group == "")
-    # Copies of one original are bound as equal contents are, series as given groups.
-    bound = pictures.assign(digest=contents, group=given.fillna(series))
+    # Copies of one original are bound as equal contents are.
+    originals = _find_originals(pictures.file)
+    bound = pictures.assign(digest=originals, group=given.fillna(series))
     groups = find_groups(bound)
     first = pictures.file.groupby(groups).transform("first")
     names = given.groupby(groups).transform("first").fillna(first)
-    told = dict(zip(pictures.file, names.where(names.duplicated(keep=False))))
-    group = listed.group.where(listed.group != "", listed.file.map(told))
-    return listed.assign(group=group.fillna(""))
+    is_alone = given.isna() & ~names.duplicated(keep=False)
+    group_of = dict(zip(pictures.file, names.mask(is_alone, "")))
+    return listed.assign(group=listed.file.map(group_of).fillna(""))
 
 
 def name_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> pd.Series:
@@ -91,19 +91,17 @@ def _leave_class_out(pictures):
     return divided[1].where(divided[0].isin(pictures.label), inside)
 
 
-def find_originals(files: pd.Series) -> pd.Series:
-    """Find augmented copies by their names: of each, and of its original, the original's path.
+def _find_originals(files):
+    """Return the path of the original of augmented copies and of itself; of other files their own.
 
-    They lie in one class folder, of one part or of both, and there are an original or two copies
-    of it at least. That path has no ending; other files have their own, with it.
+    They lie in one class folder, of one part or of both. The path of an original has no ending.
     """
     # Programs write copies into folders of their own, but within the class.
     stems = _look_inside(files).str.replace("(?<=/).*/", "", regex=True)
     plain = stems.str.replace(AUGMENTED, "", regex=True)
     originals = _divide(plain, stems, files.map(os.path.dirname))
     copied = originals[plain != stems]
-    is_sure = originals.isin(copied) & originals.duplicated(keep=False)
-    return originals.where(is_sure, files)
+    return originals.where(originals.isin(copied), files)
 
 
 def _look_inside(files):
@@ -128,11 +126,8 @@ def _name_series(pictures):
     inside = _look_inside(pictures.file)
     paths = inside.str.replace(EXPORTED, "", regex=True)
     around = paths.str.extract(LAST_NUMBER)
-    folder = _leave_class_out(pictures).str.extract("^([^/]+)/")[0]
-    of_class = inside.str.extract("([^/]*)/")[0] + "/" + folder
-    # A folder with a number in its name is the same in all classes.
     named = {
-        "folder": of_class.str.replace(r".*/(?=.*\d)", "", regex=True),
+        "folder": _leave_class_out(pictures).str.extract("^([^/]+)/")[0],
         "name": around.before + "#" + around.behind,
         "beginning": paths.str.extract(BEGINNING)[0],
     }
@@ -168,16 +163,16 @@ def describe_series(pictures: pd.DataFrame) -> str:
         The note; "" where no series is divided.
     """
     names = _name_series(pictures).assign(time=name_bursts(pictures))
-    divided = {}
+    divided = []
     for way in names:
         series = _find_series(names[way], pictures.label)
         parts = pictures.part.groupby(series).nunique()
-        if (parts > 1).any():
-            divided[way] = parts
+        if parts.max() > 1:
+            divided.append(parts)
     if not divided:
         return ""
-    way = min(divided, key=lambda way: len(divided[way]))
-    parts = divided[way]
+    parts = min(divided, key=len)
+    way = parts.index.name
     remedy = f'set GROUP_BY in 01 to "{way}"'
     if way == "beginning":
         remedy = "name each in the column group of train_labels"

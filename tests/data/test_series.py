@@ -8,7 +8,6 @@ import pytest
 from lib.data.findings import find
 from lib.data.series import (
     describe_series,
-    find_originals,
     group_files,
     name_bursts,
 )
@@ -61,9 +60,7 @@ def test_names_of_augmented_copies_are_told_before_and_behind_that_of_the_origin
     files = [f"cat/{name}.jpg" for name in line.split()]
     others = ["cat/2.jpg", "cat/aug_3.jpg", "dog/1.jpg"]
 
-    originals = find_originals(pd.Series(files + others))
-
-    assert list(originals) == ["cat/1", "cat/1", *others]
+    assert list_groups(label_files(files + others), "none") == [sorted(files)]
 
 
 NO_COPIES = {
@@ -76,8 +73,7 @@ NO_COPIES = {
 
 @pytest.mark.parametrize("kind", NO_COPIES)
 def test_names_that_look_alike_are_no_copies(kind):
-    files = pd.Series(NO_COPIES[kind])
-    assert find_originals(files).equals(files)
+    assert list_groups(label_files(NO_COPIES[kind]), "none") == []
 
 
 def test_equal_names_in_two_parts_are_two_pictures_and_each_has_its_copies():
