@@ -435,7 +435,8 @@ def train_transfer(extractor, head, parts, ws, epochs: int) -> list:
     """Do what notebook 04 does: features of both parts once, then the head on them."""
     batches = []
     for part in parts:
-        batches.append(part.use_features(cached_features(extractor, part.inputs, ws)))
+        features = cached_features(extractor, part.inputs, ws)
+        batches.append(replace(part, inputs=features))
     fed, validation = map(generators.stream, batches)
     head.fit(fed, validation_data=validation, epochs=epochs, shuffle=False, verbose=0)
     return batches

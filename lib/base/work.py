@@ -2,7 +2,7 @@
 
 import concurrent.futures
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from tqdm import tqdm
 
@@ -23,8 +23,9 @@ def show_progress(
 
 def run_blocks(
     function: Callable,
-    blocks: Iterable,
+    blocks: Sequence,
     *shared,
+    desc: str = "",
     address: str | None = None,
     threads: int = 1,
 ) -> Iterator[tuple]:
@@ -34,7 +35,8 @@ def run_blocks(
 
     Args:
         function: of a module; it keeps what it makes in a store, so that little is sent.
-        blocks: lists, or other sequences, of what is to be worked on.
+        blocks: lists, or other sequences, of pictures that are to be worked on.
+        desc: stands before a bar of the pictures that are done.
         address: of the executor that does it; None for threads of this process.
         threads: how many, then.
 
@@ -45,12 +47,15 @@ def run_blocks(
         pool = executors[0](address)
     else:
         pool = concurrent.futures.ThreadPoolExecutor(threads)
-    with pool:
+    total = sum(map(len, blocks))
+    with pool, show_progress(desc=desc, total=total, unit="picture") as bar:
         futures = {pool.submit(function, block, *shared): block for block in blocks}
         try:
             for future in concurrent.futures.as_completed(list(futures)):
                 block = futures.pop(future)
-                yield block, future.result()
+                result = future.result()
+                bar.update(len(block))
+                yield block, result
         finally:
             for future in futures:
                 future.cancel()

@@ -16,7 +16,7 @@ UNUSUAL = (
     rb"(?s)\xff(?:[\xc3\xc7\xcb\xcf]|[\xc0-\xcf](?=..[\x0c\x10]))"
     rb"\0(?:\x0b.{5}\x01|\x11.{5}\x03|\x14.{5}\x04)"
 )
-# What a TIFF of 16 bits may say of its samples, and OpenCV reads rightly; first what a missing tag means.
+# What a TIFF of 16 bits may say of its samples, and Pillow reads rightly; first what a missing tag means.
 DEEP_KINDS = {
     Base.BitsPerSample: [(16,), (16, 16, 16), (16, 16, 16, 16)],
     Base.PhotometricInterpretation: [1, 2],  # black is zero, or RGB
@@ -34,16 +34,14 @@ def read_jpeg(picture: Image.Image, data: bytes) -> Image.Image | np.ndarray:
     Returns:
         uint8 (height, width, 3) in RGB, or a picture that is still to be converted.
     """
-    is_cmyk = picture.mode == "CMYK"
-    is_grey = picture.mode == "L" and "icc_profile" in picture.info
     try:
         samples = simplejpeg.decode_jpeg(
             data,
-            "CMYK" if is_cmyk else "RGB",
+            "GRAY" if picture.mode == "L" else picture.mode,
             min_height=picture.height,
             min_width=picture.width,
         )
-        if not is_cmyk and not is_grey:
+        if picture.mode == "RGB":
             return samples
     except ValueError as error:
         if re.match("(?!.*ICC).*(Corrupt|Premature|Inconsistent)", str(error)):
@@ -83,23 +81,21 @@ def is_cut(picture: Image.Image, data: bytes) -> bool:
     """
     if picture.format == "PNG":
         return b"IEND\xaeB`\x82" not in data
-    if picture.format not in ("WEBP", "AVIF", "HEIF"):
-        return False
-    granted = 0
-    if picture.format != "HEIF":
-        granted = picture.width * picture.height // 320
-    return data.endswith(bytes(MIN_ZEROS + granted))
+    if picture.format == "HEIF":
+        return data.endswith(bytes(MIN_ZEROS))
+    granted = picture.width * picture.height // 320
+    is_format = picture.format in ("WEBP", "AVIF")
+    return is_format and data.endswith(bytes(MIN_ZEROS + granted))
 
 
-def is_deep(picture: Image.Image, data: bytes) -> bool:
-    """Tell whether a PNG or TIFF has more than 8 bits a sample."""
-    if picture.format == "PNG":
-        return data[24] > 8
-    return max(_get_tags(picture).get(Base.BitsPerSample, (8,))) > 8
+def is_deep(picture: Image.Image) -> bool:
+    """Tell whether a PNG or TIFF has more than 8 bits a sample: Pillow calls these RGB;16B."""
+    is_format = picture.format in ("PNG", "TIFF")
+    return is_format and re.search(r";\d\d", str(picture.tile)) is not None
 
 
-def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
-    """Decode a PNG or TIFF of 16 bits a sample with OpenCV, which keeps them; 65,535 is white.
+def read_deep(picture: Image.Image) -> Image.Image:
+    """Decode a PNG or TIFF of 16 bits a sample, of which 65,535 is white.
 
     Raises:
         NotImplementedError: The samples are neither grey nor RGB(A).
@@ -108,18 +104,14 @@ def read_deep(picture: Image.Image, data: bytes) -> Image.Image:
     is_known = all(
         tags.get(tag, kinds[0]) in kinds for tag, kinds in DEEP_KINDS.items()
     )
-    if not is_known or "transparency" in picture.info:
+    # Mode I has a sign. What else is transparent would be told in 16 bits.
+    if not is_known or picture.mode == "I" or "transparency" in picture.info:
         raise NotImplementedError("neither grey nor RGB(A) of 16 bits")
-    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if samples is None or samples.dtype != np.uint16:
-        picture.load()  # It tells what is wrong.
-        raise NotImplementedError("samples that OpenCV doesn't read as 16 bits")
-    levels = cv2.convertScaleAbs(samples, alpha=255 / 65_535)
-    if levels.ndim == 3:
-        # Of OpenCV's order; a fourth may have no meaning.
-        channels = 3 if picture.mode == "RGBX" else levels.shape[2]
-        levels = levels[..., [2, 1, 0, 3][:channels]]
-    return Image.fromarray(levels)
+    picture.load()
+    if picture.mode.startswith("I;16"):  # Of colours Pillow has made bytes.
+        samples = np.asarray(picture, np.uint16)
+        return Image.fromarray(cv2.convertScaleAbs(samples, alpha=255 / 65_535))
+    return picture
 
 
 def convert_to_rgb(
@@ -139,29 +131,26 @@ def convert_to_rgb(
             return picture
         picture = Image.fromarray(picture)
     if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-    elif picture.mode not in ("L", "RGB", "CMYK"):
+        white = Image.new("RGBA", picture.size, "white")
+        picture = Image.alpha_composite(white, picture.convert("RGBA"))
+    if picture.mode not in ("L", "RGB", "CMYK"):
         picture = picture.convert("RGB")
     transform = _make_transform(profile, picture.mode)
     if transform:
         picture = ImageCms.applyTransform(picture, transform)
-    if picture.mode == "RGBA":
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
     return np.asarray(picture.convert("RGB"))
 
 
 @lru_cache(64)
 def _make_transform(profile, mode):
     """Return what converts from a profile; None where there is none that fits and changes something."""
-    shown = "RGBA" if mode == "RGBA" else "RGB"
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         name = ImageCms.getProfileDescription(source)
         if "sRGB" in name and "linear" not in name.lower():
             return None
         target = ImageCms.createProfile("sRGB")
-        return ImageCms.buildTransform(source, target, mode, shown)
+        return ImageCms.buildTransform(source, target, mode, "RGB")
     # A damaged profile, or one of another kind of picture, is none.
     except (ImageCms.PyCMSError, OSError):
         return None

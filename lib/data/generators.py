@@ -24,7 +24,7 @@ pool = ThreadPoolExecutor(count_cores())
 cv2.setNumThreads(0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Part:
     """A part of the split, which a model that is trained on it is saved with."""
 
@@ -33,7 +33,7 @@ class Part:
     set_hash: str  # `split.identify_set` of the split
 
 
-@dataclass(eq=False)
+@dataclass
 class Batches:
     """Batches of inputs and one-hot labels; `stream` makes of them what `fit` takes.
 
@@ -46,6 +46,7 @@ class Batches:
         seed: shuffles anew each epoch; None keeps the order.
         augment: change each picture at random; needs a seed.
         part: of the split, whose pictures the inputs are or were made of; not fed.
+        epoch: of which the batches are, from 0.
     """
 
     inputs: Selection | np.ndarray
@@ -55,17 +56,7 @@ class Batches:
     seed: int | None = None
     augment: bool = False
     part: Part | None = None
-
-    def __post_init__(self):
-        self.epoch = 0
-
-    def reseed(self, seed: int) -> "Batches":
-        """Make the same batches in the order of another seed; without a seed they stay as they are."""
-        return self if self.seed is None else replace(self, seed=seed)
-
-    def use_features(self, features: Selection | np.ndarray) -> "Batches":
-        """Make the same batches, in the same order, of features of the pictures, (n, ...)."""
-        return replace(self, inputs=features)
+    epoch: int = 0
 
     def __len__(self) -> int:
         return math.ceil(len(self.y_true) / self.batch_size)
@@ -86,7 +77,7 @@ class Batches:
         """List all that decides the batches, except the seed: contents, labels, changes."""
         content = self.inputs
         if isinstance(content, Selection):
-            content = [content.store.name, content.digests]
+            content = [content.store.folder.name, content.digests]
         return [
             content,
             self.y_true,
@@ -140,15 +131,13 @@ def pair(
     table = read_split(ws)
     class_names = sorted(set(table.label))
     set_hash = identify_set(table)
-
-    def make(name: str, **order) -> Batches:
-        rows = table[table.part == name]
+    made = {}
+    for name, rows in table.groupby("part"):
         y_true = np.searchsorted(class_names, rows.label)
         images = pixels.open_pixels(ws, rows, image_size)
         part = Part(images, class_names, set_hash)
-        return Batches(images, y_true, len(class_names), batch_size, part=part, **order)
-
-    return make("train", seed=seed, augment=augment), make("validation")
+        made[name] = Batches(images, y_true, len(class_names), batch_size, part=part)
+    return replace(made["train"], seed=seed, augment=augment), made["validation"]
 
 
 def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -159,19 +148,19 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     count = len(images)
     angle = np.deg2rad(rng.uniform(-ROTATION_DEGREES, ROTATION_DEGREES, count))
-    zoom_y, zoom_x = rng.uniform(1 - ZOOM, 1 + ZOOM, (2, count))
-    zoom_x *= rng.choice([-1, 1], count)
-    return np.stack(list(pool.map(_move, images, angle, zoom_x, zoom_y)))
+    zooms = rng.uniform(1 - ZOOM, 1 + ZOOM, (2, count))  # of height and width
+    zooms[1] *= rng.choice([-1, 1], count)
+    return np.stack(list(pool.map(_move, images, angle, zooms[::-1].T)))
 
 
-def _move(image, angle, zoom_x, zoom_y):
-    """Zoom a picture (a negative zoom mirrors), then turn it, both about the centre."""
+def _move(image, angle, zooms):
+    """Zoom the width and height of a picture (a negative zoom mirrors), then turn it, both about the centre."""
     height, width = image.shape[:2]
     centre = np.array([width - 1, height - 1]) / 2
     cos = np.cos(angle)
     sin = np.sin(angle)
     # It leads from each place in the new picture to the place in the old one.
-    turn = np.array([[cos * zoom_x, -sin * zoom_y], [sin * zoom_x, cos * zoom_y]])
+    turn = np.array([[cos, -sin], [sin, cos]]) * zooms
     return cv2.warpAffine(
         image,
         np.column_stack([turn, centre - turn @ centre]),

@@ -1,7 +1,6 @@
 """One loader: a file becomes an upright RGB picture in sRGB."""
 
 import hashlib
-import importlib.util
 import io
 import re
 import warnings
@@ -17,25 +16,32 @@ from PIL.ExifTags import IFD, Base
 from lib.data import decoders
 
 # Raise it when `load` or `quality` gives something else: older stores are left alone then.
-LOADER_VERSION = 7
-ENDINGS = set(".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif".split())
+LOADER_VERSION = 8
+ENDINGS = set(
+    ".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif .heic .heif".split()
+)
 # Whatever a file is called. Pillow knows further formats, which run other programs.
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
 TIFF = rb"II[*+]\0|MM\0[*+]"  # with a plus those of more than 4 GB
-BEGINNINGS = rb"(?s)\xff\xd8|\x89PNG|RIFF.{4}WEBP|BM|GIF8|.{4}ftypavi[fs]|" + TIFF
-HEIF_BEGINNINGS = rb"(?s).{4}ftyp(hei|hev|mif|msf)"
-# JPEG 2000, the plain formats of netpbm, and RAW files (ORF, RW2, RAF, CR3): pictures, and nothing
-# here reads them.
-OTHER_BEGINNINGS = rb"(?s)\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7]\s|IIR[OS]|MMOR|IIU\0|FUJIFILMCCD|.{4}ftypcrx"
+HEIF = rb"(?s).{4}ftyp(hei|hev|mif|msf)"
+# How files begin, and why they are no pictures; "" where they may be.
+BEGINNINGS = {
+    rb"(?s)\xff\xd8|\x89PNG|RIFF.{4}WEBP|BM|GIF8|.{4}ftypavi[fs]|" + TIFF: "",
+    rb"version https://git-lfs": "git_lfs_pointer",
+    # JPEG 2000, the plain formats of netpbm, and RAW files (ORF, RW2, RAF, CR3): pictures, and nothing
+    # here reads them.
+    rb"(?s)\0\0\0\x0cjP  |\xff\x4f\xff\x51|P[1-7]\s|IIR[OS]|MMOR|IIU\0|FUJIFILMCCD|.{4}ftypcrx": "unsupported",
+    HEIF: "needs_pillow_heif",
+    rb"\Z": "empty",
+}
 # 2024:05:01 12:00:00, also as ISO 8601 has it; what stands behind, as fractions, is passed over.
 DATE = r"([12]\d{3})[:-](\d\d)[:-](\d\d)[ T](\d\d:\d\d:\d\d)"
-HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None
-if HAS_HEIF:
+with suppress(ImportError):
     import pillow_heif
 
     pillow_heif.register_heif_opener()
     FORMATS.append("HEIF")
-    ENDINGS |= {".heic", ".heif"}
+    BEGINNINGS[HEIF] = ""
 MAX_FILE_BYTES = 1 << 28
 MAX_PIXELS = 89_478_485  # that are decoded; Pillow opens files of twice as many
 MIN_SIZE = 224  # sizes up to it, and the facts, share a decoding
@@ -154,8 +160,8 @@ def _decode_opened(picture, data):
         raise OSError("truncated: the end holds zeros")
     if decoders.is_preview(picture, data):
         raise NotImplementedError("a RAW file")
-    if decoders.is_deep(picture, data):
-        samples = decoders.read_deep(picture, data)
+    if decoders.is_deep(picture):
+        samples = decoders.read_deep(picture)
     elif picture.format in ("JPEG", "MPO"):
         samples = decoders.read_jpeg(picture, data)
     else:
@@ -185,7 +191,7 @@ def _name_problem(error, data):
     message = str(error)
     if isinstance(error, (Image.DecompressionBombError, MemoryError)):
         return "too_large"
-    if isinstance(error, NotImplementedError) or message.startswith("Unsupported"):
+    if isinstance(error, NotImplementedError):
         return "unsupported"
     if isinstance(error, UnidentifiedImageError):
         if re.match(TIFF, data):
@@ -198,12 +204,7 @@ def _name_problem(error, data):
 
 def sniff(beginning: bytes) -> str:
     """Tell from the first 64 bytes of a file why it is no picture; "" where it may be one."""
-    if not beginning:
-        return "empty"
-    if beginning.startswith(b"version https://git-lfs"):
-        return "git_lfs_pointer"
-    if re.match(HEIF_BEGINNINGS, beginning):
-        return "" if HAS_HEIF else "needs_pillow_heif"
-    if re.match(OTHER_BEGINNINGS, beginning):
-        return "unsupported"
-    return "" if re.match(BEGINNINGS, beginning) else "not_a_picture"
+    for sign, problem in BEGINNINGS.items():
+        if re.match(sign, beginning):
+            return problem
+    return "not_a_picture"

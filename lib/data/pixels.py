@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lib.base import work
 from lib.base.machine import count_cores
-from lib.base.storage import require_room
+from lib.base.work import run_blocks
 from lib.base.workspace import Workspace
 from lib.data import pictures, quality, sources
-from lib.data.findings import find
+from lib.data.findings import find, leave_out
 from lib.data.store import Selection, Store, open_store
 
 # Pictures that are decoded before their rows are appended: few, so that every core has some, and for
@@ -47,71 +46,59 @@ def decode_pictures(
         The rows of files that can be used, with digest, width, height (as shown), frames, darkest,
             brightest, contrast, sharpness (see `quality`) and taken, the date of Exif or NaT.
         The findings of the others.
-
-    Raises:
-        OSError: The pixels would find no room.
     """
     stores = {key: open_rows(ws.scratch, key) for key in [FACTS, *image_sizes]}
-    read = _decode_files(ws, folder, list(files.file), stores)
-    is_whole = (read.problem == "").to_numpy()
-    digests = read.digest[is_whole].array
-    facts = Selection(stores[FACTS], digests)[:]
-    measured = {name: facts[name] for name in quality.MEASURED}
-    whole = files[is_whole].assign(digest=digests, **measured)
-    damaged = find(read.index[~is_whole], read.problem[~is_whole].array)
-    return whole.reset_index(drop=True), damaged
+    read = _decode_files(ws, folder, files, stores)
+    odd = read[read.problem != ""]
+    damaged = find(odd.file, odd.problem)
+    whole = leave_out(read, damaged).drop(columns="problem")
+    facts = Selection(stores[FACTS], whole.digest)[:]
+    measured = pd.DataFrame(facts[quality.MEASURED])
+    return whole.assign(**measured), damaged
 
 
 def _decode_files(ws, folder, files, stores):
-    """Fill the stores; return digest and problem of each file, in their order."""
-    # The rows of a store are taken for rows of these files.
-    needed = sum(
-        max(0, len(files) - len(store.rows)) * store.dtype.itemsize
-        for store in stores.values()
+    """Fill the stores; return the files, in their order, with digest and problem."""
+    names = list(files.file)
+    blocks = [names[start : start + BLOCK] for start in range(0, len(names), BLOCK)]
+    found = {}
+    done = run_blocks(
+        _read_block,
+        blocks,
+        folder,
+        stores,
+        desc="decoding pictures",
+        address=ws.cluster,
+        threads=count_cores(),
     )
-    require_room(ws.scratch, needed, "the decoded pixels")
-    blocks = [files[start : start + BLOCK] for start in range(0, len(files), BLOCK)]
-    results = {}
-    with work.show_progress(
-        total=len(files), desc="decoding pictures", unit="picture"
-    ) as progress:
-        for block, rows in work.run_blocks(
-            _read_block,
-            blocks,
-            folder,
-            stores,
-            address=ws.cluster,
-            threads=count_cores(),
-        ):
-            results.update(zip(block, rows))
-            progress.update(len(block))
-    read = [results[file] for file in files]
-    return pd.DataFrame(read, files, ["digest", "problem"], dtype=str)
+    for _, read in done:
+        found |= read
+    rows = [found[name] for name in names]
+    read = pd.DataFrame(rows, files.index, ["digest", "problem"], dtype=str)
+    return files.assign(**read)
 
 
 def _read_block(names, folder, stores):
     """Read pictures, and write what the stores lack; return digest and problem of each."""
     # A worker that doesn't see the folder raises an OSError.
     folder.stat()
-    results = []
+    found = {}
     rows = {key: {} for key in stores}
     for store in stores.values():
         store.refresh()
     for name in names:
-        digest = ""
-        problem = ""
         try:
             data = pictures.read_file(folder / name)
             digest = pictures.hash_content(data)
             lacking = [key for key in stores if digest not in stores[key].index]
             for key, row in _make_rows(data, lacking).items():
                 rows[key][digest] = row
+            found[name] = [digest, ""]
         except pictures.PictureError as error:
-            problem = error.problem
-        results.append((digest, problem))
+            found[name] = ["", error.problem]
     for key, store in stores.items():
         store.put(rows[key])
-    return results
+    return found
 
 
 def _make_rows(data, keys):
@@ -144,14 +131,13 @@ def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int | str) -> Sel
         OSError: A file is not what it was when 01 read it.
     """
     store = open_rows(ws.scratch, image_size)
-    missing = store.find_missing(rows.digest)
-    if missing:
-        lacking = rows[rows.digest.isin(missing)].drop_duplicates("digest")
+    lacking = rows[~rows.digest.isin(store.index)]
+    if len(lacking):
         folder = sources.open_folder(ws, "train")
-        read = _decode_files(ws, folder, list(lacking.file), {image_size: store})
-        changed = read.index[read.digest.array != lacking.digest.array]
+        read = _decode_files(ws, folder, lacking, {image_size: store})
+        changed = lacking.file[read.digest != lacking.digest]
         if len(changed):
             raise OSError(
-                f"{folder / changed[0]} has changed since 01_data_prep read it: run 01_data_prep again."
+                f"{folder / changed.iloc[0]} has changed since 01_data_prep read it: run 01_data_prep again."
             )
     return Selection(store, rows.digest.to_numpy(str))

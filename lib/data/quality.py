@@ -20,8 +20,8 @@ FACTS = np.dtype(
         ("thumbnail", "u1", (16, 16, 3)),
     ]
 )
-# What pictures.csv tells of it.
-MEASURED = [name for name in FACTS.names if name != "thumbnail"]
+# What pictures.csv tells: all but the thumbnail.
+MEASURED = list(FACTS.names[:-1])
 MIN_SIDE = 32  # pixels
 MAX_ELONGATION = 4
 MIN_CONTRAST = 4  # grey levels
@@ -45,24 +45,19 @@ def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
     Returns:
         One row of dtype `FACTS`.
     """
+    facts = np.empty((), FACTS)
+    for name in ("width", "height", "frames", "taken"):
+        facts[name] = getattr(decoded, name)
     grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
     darkest, brightest = np.quantile(grey, [0.02, 0.98], method="inverted_cdf")
+    facts["darkest"] = darkest
+    facts["brightest"] = brightest
     contrast = grey.std()
-    edges = cv2.Laplacian(grey, cv2.CV_16S).std()
-    thumbnail = cv2.resize(square, (16, 16), interpolation=cv2.INTER_AREA)
-    # In the order of FACTS.
-    facts = (
-        decoded.width,
-        decoded.height,
-        decoded.frames,
-        darkest,
-        brightest,
-        contrast,
-        edges / max(contrast, 1),
-        decoded.taken,
-        thumbnail,
-    )
-    return np.array(facts, FACTS)
+    facts["contrast"] = contrast
+    edges = cv2.Laplacian(grey, cv2.CV_16S)
+    facts["sharpness"] = edges.std() / max(contrast, 1)
+    facts["thumbnail"] = cv2.resize(square, (16, 16), interpolation=cv2.INTER_AREA)
+    return facts
 
 
 def find_doubts(table: pd.DataFrame) -> pd.DataFrame:
@@ -71,22 +66,20 @@ def find_doubts(table: pd.DataFrame) -> pd.DataFrame:
     Args:
         table: the facts of pictures.
     """
-    sides = table[["width", "height"]]
-    narrow = sides.min(axis=1)
-    wide = sides.max(axis=1)
+    narrow = np.minimum(table.width, table.height)
+    wide = np.maximum(table.width, table.height)
     has_contrast = table.contrast >= MIN_CONTRAST
     # A smaller picture is enlarged before it is measured, which blurs any.
     is_measurable = has_contrast & (narrow >= SIDE)
-    doubts = {
-        "tiny": narrow < MIN_SIDE,
-        "sliver": wide > MAX_ELONGATION * narrow,
-        "one_colour": ~has_contrast,
-        "very_dark": table.brightest < MIN_BRIGHTEST,
-        "very_bright": table.darkest > MAX_DARKEST,
-        "blurred": is_measurable & (table.sharpness < MIN_SHARPNESS),
-        "more_frames": table.frames > 1,
-    }
-    return pd.DataFrame(doubts)
+    doubts = pd.DataFrame()
+    doubts["tiny"] = narrow < MIN_SIDE
+    doubts["sliver"] = wide > MAX_ELONGATION * narrow
+    doubts["one_colour"] = ~has_contrast
+    doubts["very_dark"] = table.brightest < MIN_BRIGHTEST
+    doubts["very_bright"] = table.darkest > MAX_DARKEST
+    doubts["blurred"] = is_measurable & (table.sharpness < MIN_SHARPNESS)
+    doubts["more_frames"] = table.frames > 1
+    return doubts
 
 
 def describe_darkness(table: pd.DataFrame) -> str:

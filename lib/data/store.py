@@ -1,6 +1,5 @@
 """The Store: rows kept in one growing file, each found by the digest of what it was made from."""
 
-import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,52 +19,51 @@ class Store:
     """Rows of one dtype, each of one number or many, in a folder that any number of processes and machines share.
 
     Two files grow there: `rows`, raw, and `digests`, of 32 letters each. A digest is appended once its
-    row is on the disk, and a reader maps as many rows as there are digests. Bytes that a killed process
-    has left behind them are no row, and the next one writes over them.
+    row is on the disk, and a store has as many rows as both files hold. What lies behind them, of a
+    process that was killed or of a file that was cut, is no row, and the next writer writes over it.
     """
 
     def __init__(self, folder: Path, dtype: DTypeLike):
         self.folder = folder
         self.dtype = np.dtype(dtype)
-        self.name = f"{folder.parent.name}/{folder.name}"  # says how the rows were made
-        self.index = {}  # of each digest the number of its row
-        self.rows = ()
-        self.inode = None
+        self.rows_path = folder / "rows"
+        self.digests_path = folder / "digests"
         self.lock = threading.RLock()  # of the threads of this process
+        self.inode = None  # of the file of rows, which no other has while it is mapped
         self.refresh()
 
     def __reduce__(self):
         return _open, (self.folder, self.dtype)
 
     def refresh(self) -> None:
-        """Take in what any process has written since; begin anew where a file was replaced or cut."""
-        path = self.folder / "digests"
+        """Take in what any process has written since; begin anew where a file was replaced or shrank."""
         with self.lock:
-            count = path.stat().st_size // DIGEST_BYTES if path.exists() else 0
-            rows, inode = self._map_rows(count)
+            count, inode = self._count_rows()
             if inode != self.inode or count < len(self.rows):
-                self.rows = ()
-                self.index = {}
+                self.rows = np.empty(0, self.dtype)
+                self.index = {}  # of each digest the number of its row
+                self.inode = inode
             known = len(self.rows)
             if count > known:
-                digests = np.fromfile(path, "S32", offset=known * DIGEST_BYTES)
+                digests = np.fromfile(
+                    self.digests_path, "S32", offset=known * DIGEST_BYTES
+                )
                 numbers = range(known, count)
                 self.index.update(zip(digests.astype(str).tolist(), numbers))
-            self.rows = rows
-            self.inode = inode
+                rows = np.memmap(self.rows_path, self.dtype, "r", shape=count)
+                self.rows = np.asarray(rows)
 
-    def _map_rows(self, count):
-        """Return the rows, and the number of their file, which no other has while they are mapped."""
-        if count == 0:
-            return np.empty(0, self.dtype), None
+    def _count_rows(self):
+        """Return how many rows both files hold, and the number of the file of rows."""
         try:
-            with (self.folder / "rows").open("rb") as file:
-                rows = np.memmap(file, self.dtype, "r", shape=count)
-                return np.asarray(rows), os.fstat(file.fileno()).st_ino
-        except (OSError, ValueError) as error:
-            raise OSError(
-                f"{self.folder} is damaged ({error}): delete it, and run again: its rows are made anew."
-            ) from error
+            rows = self.rows_path.stat()
+            digests = self.digests_path.stat()
+        except FileNotFoundError:
+            return 0, 0
+        count = min(
+            rows.st_size // self.dtype.itemsize, digests.st_size // DIGEST_BYTES
+        )
+        return count, rows.st_ino
 
     def find_missing(self, digests: Iterable[str]) -> list[str]:
         """Return the digests that have no row, each once, in order."""
@@ -77,15 +75,16 @@ class Store:
         if not rows:
             return
         with self.lock, storage.acquire_lock(self.folder / ".lock"):
-            # Else a network drive may tell how long the file was a while ago.
-            (self.folder / "digests").touch()
+            # Else a network drive may tell how long the files were a while ago.
+            self.rows_path.touch()
+            self.digests_path.touch()
             missing = self.find_missing(rows)
             content = np.array([rows[digest] for digest in missing], self.dtype.base)
             count = len(self.rows)
-            storage.append(self.folder / "rows", count * self.dtype.itemsize, content)
+            storage.append(self.rows_path, count * self.dtype.itemsize, content)
             # Others read a row as soon as its digest is there.
             storage.append(
-                self.folder / "digests",
+                self.digests_path,
                 count * DIGEST_BYTES,
                 np.array(missing, "S32"),
                 is_awaited=False,
@@ -136,6 +135,6 @@ def open_store(folder: Path, name: str, dtype: DTypeLike) -> Store:
     """
     # Beside `stores` earlier versions keep rows in another way.
     place = folder / f"stores/loader_{LOADER_VERSION}" / name
-    store = _open(place, np.dtype(dtype))
+    store = _open(place, dtype)
     store.refresh()
     return store

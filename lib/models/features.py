@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from lib.base.storage import atomic_write, require_room
-from lib.base.work import run_blocks, show_progress
+from lib.base.work import run_blocks
 from lib.base.workspace import Workspace
 from lib.data.store import Selection, Store, open_store
 from lib.models.keys import make_key
@@ -46,11 +46,15 @@ def cached_features(
         blocks = []
         for start in range(0, len(missing), BATCH):
             blocks.append(Selection(images.store, missing[start : start + BATCH]))
-        bar = show_progress(total=len(missing), desc="features", unit="picture")
-        with bar:
-            done = run_blocks(compute_block, blocks, store, network, address=ws.cluster)
-            for block, _ in done:
-                bar.update(len(block))
+        done = run_blocks(
+            compute_block,
+            blocks,
+            store,
+            network,
+            desc="features",
+            address=ws.cluster,
+        )
+        list(done)  # Each block is done as it is asked for.
     return Selection(store, images.digests)
 
 

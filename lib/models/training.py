@@ -149,8 +149,9 @@ class Runs:
         if isinstance(whole, tuple):
             model, whole = whole
         saved.check_saveable(whole)
-        batches = [part.reseed(seed) for part in self.batches]
-        train = batches[0]
+        train, validation = self.batches
+        train = replace(train, seed=seed)
+        batches = [train, validation]
         class_weights = compute_class_weights(
             train.y_true,
             train.num_classes,

@@ -1,4 +1,5 @@
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -44,8 +45,7 @@ def test_order_depends_on_seed_and_epoch_alone():
     later = make_numbered(seed=5)
     read_epoch(first)
     later.epoch = 1
-    other = later.reseed(6)
-    other.epoch = 1
+    other = replace(later, seed=6)
 
     expected = list_numbers(first[2][0])
 

@@ -1,5 +1,7 @@
 import io
 import struct
+import subprocess
+import sys
 
 import cv2
 import numpy as np
@@ -9,6 +11,7 @@ from drawing import draw_picture
 from PIL import ExifTags, Image, ImageCms
 from PIL.Image import Transpose
 
+from lib.base.workspace import REPOSITORY
 from lib.data import pictures
 
 RED = (255, 0, 0)
@@ -182,14 +185,22 @@ def patch_tag(data, tag, value):
     return data[:start] + struct.pack("<H", value) + data[start + 2 :]
 
 
+def drop_alpha(data):
+    """Say of a little-endian TIFF of four samples that the fourth has no meaning."""
+    start = data.index(struct.pack("<HHI", 339, 3, 4))
+    return data[:start] + struct.pack("<HHII", 338, 3, 1, 0) + data[start + 12 :]
+
+
 GREY_16 = GREY.astype(np.uint16) * 257
 COLOUR_16 = COLOUR.astype(np.uint16) * 257
 DEEP_TIFF = write_deep(GREY_16, "tiff")
 COLOUR_TIFF = write_deep(COLOUR_16, "tiff")
+FOUR_TIFF = write_deep(np.dstack([COLOUR_16, GREY_16]), "tiff")
 DEEP = {
     "PNG": (write_deep(COLOUR_16, "png"), COLOUR),
     "TIFF": (COLOUR_TIFF, COLOUR),
     "grey TIFF": (DEEP_TIFF, GREY),
+    "TIFF with a fourth sample": (drop_alpha(FOUR_TIFF), COLOUR),
 }
 
 
@@ -378,9 +389,14 @@ def test_jpeg_decoded_in_full_has_the_pixels_that_pillow_gives(mode, subsampling
 HEIC = b"\0\0\0\x18ftypheic" + bytes(52)
 
 
-def test_heif_without_its_decoder_is_named(monkeypatch):
-    monkeypatch.setattr(pictures, "HAS_HEIF", False)
-    assert find_problem(HEIC) == "needs_pillow_heif"
+def test_heif_without_its_decoder_is_named():
+    script = (
+        "import sys; sys.modules['pillow_heif'] = None; from lib.data import pictures; "
+        "pictures.decode(sys.stdin.buffer.read(), 8)"
+    )
+    command = [sys.executable, "-c", script]
+    run = subprocess.run(command, input=HEIC, capture_output=True, cwd=REPOSITORY)
+    assert run.stderr.endswith(b": needs_pillow_heif\n")
 
 
 def test_heif_is_read_by_its_decoder():

@@ -9,7 +9,7 @@ import pytest
 from conftest import decode_all, draw_classes, join_checks
 from test_pictures import PICTURE, encode
 
-from lib.data import pictures, pixels, quality, split
+from lib.data import pictures, pixels, split
 from lib.data.split import identify_set, read_split
 
 
@@ -109,21 +109,3 @@ def test_pictures_are_decoded_several_at_a_time(ws, monkeypatch):
     monkeypatch.setattr(pictures, "hash_content", wait_and_hash)
 
     assert list(prepare(ws).problem) == [""] * 4
-
-
-def grant(monkeypatch, free):
-    """Leave so many bytes free on every disk."""
-    usage = shutil.disk_usage("/")._replace(free=free)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-
-
-def test_room_is_asked_for_what_is_missing(ws, monkeypatch):
-    draw_classes(ws.train, 5)
-    needed = 15 * (200 * 200 * 3 + quality.FACTS.itemsize)
-    grant(monkeypatch, needed - 1)
-    with pytest.raises(OSError, match="1.8 MB .* 1.8 MB"):
-        prepare(ws, 200)
-    grant(monkeypatch, needed)
-    prepare(ws, 200)
-    grant(monkeypatch, 0)
-    prepare(ws, 200)

@@ -98,14 +98,16 @@ def test_store_made_anew_under_a_reader_is_not_taken_for_the_old_one(tmp_path):
     assert np.array_equal(Selection(store, digests)[:], expected)
 
 
-@pytest.mark.parametrize("size", [0, 150])
-def test_rows_whose_digests_are_gone_are_made_anew(tmp_path, size):
+@pytest.mark.parametrize(
+    ("name", "size", "kept"), [("digests", 0, 0), ("digests", 150, 4), ("rows", 800, 1)]
+)
+def test_rows_that_one_of_both_files_has_lost_are_made_anew(tmp_path, name, size, kept):
     fill(tmp_path, range(20))
     store = open_rows(tmp_path)
 
-    os.truncate(tmp_path / "digests", size)
+    os.truncate(tmp_path / name, size)
 
-    assert len(store.find_missing(make_digests(range(20)))) == 20 - size // 32
+    assert len(store.find_missing(make_digests(range(20)))) == 20 - kept
     fill(tmp_path, range(30, 0, -1))
     read_back(tmp_path, range(1, 31))
 
@@ -130,4 +132,4 @@ def test_stores_of_an_older_loader_are_others(tmp_path, monkeypatch):
     monkeypatch.setattr(stores, "LOADER_VERSION", stores.LOADER_VERSION + 1)
 
     after = stores.open_store(tmp_path, "pixels_8", (np.uint8, SHAPE))
-    assert after.name != before.name
+    assert after.folder != before.folder
