@@ -55,9 +55,8 @@ def calibrate(
     """Fit the temperature to one half of the pictures, and judge it by the other.
 
     Args:
-        y_true: int (n,), the index of each true class.
+        y_true, groups: int (n,), the index of each true class, and groups as in `intervals`.
         y_prob: float (n, classes), rows sum to 1.
-        groups: int (n,), as in `intervals`.
         record: of the model; what other pictures have calibrated, these must not.
         compared: how many configurations are compared.
     """

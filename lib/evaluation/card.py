@@ -23,7 +23,6 @@ def write_card(
     """Write `models/<name>.md`, which becomes README.md on the Hub; it names no folder.
 
     Args:
-        ws: the workspace.
         record: of the model.
         score: of the model.
         mistakes: counts of the most frequent ones, their index label and predicted.
@@ -31,13 +30,14 @@ def write_card(
         tested: how many test pictures it has right, where 08 asked it about them.
     """
     contest = read_found(ws, record.split_hash).contest
+    is_train = read_split(ws).part == "train"
     text = open_template("card.md.jinja").render(
         record=record,
         is_flattered=is_flattered,
         score=score,
         mistakes=mistakes,
         tested=tested,
-        trained=(read_split(ws).part == "train").sum(),
+        trained=is_train.sum(),
         sets=describe_sets(record.answer_sets),
         doubt=doubt_contest(contest, record, score),
         without_looking=read_without_looking(ws),

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image
 
 from lib.evaluation.display import open_template
 
@@ -63,11 +63,12 @@ def show_heatmaps(
 
 
 def _overlay(picture, strength):
-    height, width = picture.shape[:2]
-    coarse = Image.fromarray(strength.astype(np.float32))
-    values = np.asarray(coarse.resize((width, height), Image.Resampling.BILINEAR))
-    colour = 255 * plt.get_cmap("plasma")(values)[..., :3]
+    height, width, _ = picture.shape
+    values = cv2.resize(strength.astype(np.float32), (width, height))
+    paint = plt.get_cmap("plasma")
+    colour = 255 * paint(values)[..., :3]
     cover = 0.8 * values[..., np.newaxis]
     # Yellow on grey needs no eye for red and green.
     grey = 0.6 * picture.mean(axis=2, keepdims=True)
-    return ((1 - cover) * grey + cover * colour).astype(np.uint8)
+    shown = (1 - cover) * grey + cover * colour
+    return shown.astype(np.uint8)

@@ -37,7 +37,8 @@ def count_different(sums: np.ndarray, sizes: np.ndarray) -> float:
         residuals = sums - share * sizes
         own_variance = residuals @ residuals / count**2
         if own_variance > 0:
-            n = min(n, share * (1 - share) / own_variance)
+            variance = share * (1 - share)
+            n = min(n, variance / own_variance)
     return float(n)
 
 
@@ -59,10 +60,13 @@ def wilson_interval(share: float, n: float, df: float = np.inf) -> list[float]:
         return [0.0, 1.0]
     z = t.ppf(1 - LEVEL / 2, df)
     half = z**2 / (2 * n)
-    margin = np.sqrt(2 * half * share * (1 - share) + half**2)
-    ends = share + half + np.array([-margin, margin])
+    wrong = 1 - share
+    margin = np.sqrt(2 * half * share * wrong + half**2)
+    centre = share + half
+    ends = np.array([centre - margin, centre + margin])
+    bounds = ends / (1 + 2 * half)
     # Rounded, 0 and 1 are bounds of themselves.
-    return (ends / (1 + 2 * half)).round(12).tolist()
+    return bounds.round(12).tolist()
 
 
 def share_interval(correct: np.ndarray, groups: np.ndarray) -> list[float]:
@@ -77,6 +81,9 @@ def share_interval(correct: np.ndarray, groups: np.ndarray) -> list[float]:
     """
     sums, sizes = sum_groups(correct, groups)
     n = count_different(sums, sizes)
-    share = sums.sum() / max(len(correct), 1)
-    df = max(n - 1, 1) if len(sizes) < len(correct) else np.inf
+    pictures = len(correct)
+    share = sums.sum() / max(pictures, 1)
+    df = np.inf
+    if len(sizes) < pictures:
+        df = max(n - 1, 1)
     return wilson_interval(share, n, df)

@@ -33,14 +33,17 @@ def find_weak_classes(
     sums = np.bincount(unit, weights=correct)
     sizes = np.bincount(unit)
     pictures = np.bincount(y_true)
-    recalls = np.bincount(y_true, weights=correct) / np.maximum(pictures, 1)
+    right = np.bincount(y_true, weights=correct)
+    recalls = right / np.maximum(pictures, 1)
     p_values = []
     for number in range(len(pictures)):
         is_in = labels == number
         counts = _count_right(sums[is_in], sizes[is_in])
         others = _count_right(sums[~is_in], sizes[~is_in])
-        p_value = fisher_exact([counts, others]).pvalue
-        p_values.append(p_value if sum(counts) > 1 else np.nan)
+        p_value = np.nan
+        if sum(counts) > 1:
+            p_value = fisher_exact([counts, others]).pvalue
+        p_values.append(p_value)
     is_low = recalls < np.mean(correct)
     is_sure = correct_tests(p_values).p_holm < LEVEL
     weak = np.flatnonzero(is_low & is_sure)

@@ -115,7 +115,7 @@ def _score_parents(y_true, y_pred, record, groups):
         return None
     parents = pd.Series(record.class_names).replace(record.parents)
     others = parents.groupby(parents).transform("size") - 1
-    chance = others.to_numpy() / max(len(parents) - 1, 1)
+    chance = others.to_numpy() / (len(parents) - 1)
     names = parents.to_numpy()
     is_right = names[y_true] == names[y_pred]
     is_wrong = y_true != y_pred

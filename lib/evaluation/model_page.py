@@ -36,25 +36,21 @@ def write_page(
     known: np.ndarray | None = None,
     examples: Sequence[Path] = (),
 ) -> str:
-    """Write model.html; return a line on its size, or a note on why there is none.
+    """Write model.html of a record that has answer sets or thresholds; return a line on its size, or a note.
 
     Args:
-        ws: the workspace.
-        record: of the model, with its answer_sets or, of several labels, thresholds.
-        score: of the model, or metrics_multilabel.json.
-        flattered: whether the pictures of the score chose the model.
+        score, flattered: of the model, or metrics_multilabel.json; whether its pictures chose the model.
         lacks: why the model has no LiteRT file; "" where it has one.
         known: of `resemblance.gather_known`, by which strangers are marked.
         examples: pictures that stand in the page, small, so that they can be tried at once.
     """
     ws.file("model.html").unlink(missing_ok=True)
-    if not lacks:
-        try:
-            runtime = fetch_runtime(ws.scratch / "downloads")
-        except OSError as error:
-            lacks = str(error)
-    if lacks:
-        return f"Note: model.html can't be made: {lacks}"
+    try:
+        if lacks:
+            raise OSError(lacks)
+        runtime = fetch_runtime(ws.scratch / "downloads")
+    except OSError as error:
+        return f"Note: model.html can't be made: {error}"
     return save_page(
         ws,
         "model.html",

@@ -18,7 +18,8 @@ def scale_features(features: np.ndarray) -> np.ndarray:
     Roots keep a few strong features from deciding alone (Perronnin, Sánchez and Mensink 2010).
     """
     rows = np.array(features[:], np.float32)
-    roots = np.sign(rows) * np.sqrt(np.abs(rows))
+    strengths = np.abs(rows)
+    roots = np.sign(rows) * np.sqrt(strengths)
     return normalize(roots)
 
 
@@ -37,7 +38,8 @@ def find_nearest(
         Positions, -1 for none, and Euclidean distances, NaN for none, both of shape
         (m, `NEIGHBOURS`), with fewer columns where fewer pictures are known.
     """
-    largest = min(np.bincount(groups).max(), MAX_GROUP)
+    sizes = np.bincount(groups)
+    largest = min(sizes.max(), MAX_GROUP)
     count = min(NEIGHBOURS + largest, len(known))
     search = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(rows[known])
     distances, columns = search.kneighbors(rows[asked])

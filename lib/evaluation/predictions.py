@@ -206,10 +206,14 @@ def save_scores(ws: Workspace, predictions: Predictions) -> None:
     scores = {}
     for (label, record), y_prob in zip(predictions.models.items(), predictions.y_prob):
         scores[record.name] = asdict(predictions.scores[label])
-        table = pd.DataFrame({"file": predictions.files, "label": predictions.truth})
-        table["predicted"] = predictions.answers[label]
+        facts = {
+            "file": predictions.files,
+            "label": predictions.truth,
+            "predicted": predictions.answers[label],
+        }
         of_classes = pd.DataFrame(y_prob, columns=predictions.class_names)
-        ws.save_table(table.join(of_classes), f"predictions/{record.name}.csv")
+        table = pd.DataFrame(facts).join(of_classes)
+        ws.save_table(table, f"predictions/{record.name}.csv")
     ws.save_json(scores, "metrics.json")
     pairs = pd.DataFrame(predictions.pairs, columns=list(Pair.__annotations__))
     ws.save_table(pairs, "pairs.csv")

@@ -65,7 +65,6 @@ def gather_report(
     """Gather what report.html shows.
 
     Args:
-        ws: the workspace.
         predictions: those of all models.
         comparison: that of comparison.csv, columns model and file_megabytes.
     """

@@ -50,11 +50,9 @@ def write_review(
 ) -> pd.DataFrame:
     """Write review.html, and print how large it is; return the rows of the pictures to check.
 
-    Pictures that the file `corrections` names have been decided: they are not shown, and their
-    rows are carried along.
+    Pictures about which `corrections` has decided are not shown, and their rows are carried along.
 
     Args:
-        ws: the workspace.
         audit: the rows of label_audit.csv, with four more columns: part; probability, of the
             class that is suggested; own, the nearest picture of the same label; and reason, what
             01 knows of the picture. The last two may be "".
@@ -89,9 +87,8 @@ def _gather_pictures(audit, cases, folder):
     """Return the pictures of cases and their neighbours: file to what the page shows of it."""
     files = pd.concat([cases.file, cases.neighbour, cases.own])
     names = files[files != ""].unique()
-    shown = audit.loc[names, ["label", "part", "digest"]].copy()
-    shown["data"] = _embed(folder, names)
-    return shown.to_dict("index")
+    shown = audit.loc[names, ["label", "part", "digest"]]
+    return shown.assign(data=_embed(folder, names)).to_dict("index")
 
 
 def _embed(folder, files):

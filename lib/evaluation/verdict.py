@@ -47,14 +47,14 @@ class Verdict:
     )
     is_useful: bool  # and surely above what the files tell
     # The other configurations, and what each is beside the best: worse or better, where that is
-    # established, equal, or unsure.
+    # established, else unsure.
     others: dict[str, str]
     to_repeat: list[str]  # networks of too few trainings that are not surely worse
     # Class, pictures recognised, pictures, of those that are surely weaker than the others.
     weakest: list[tuple[str, int, int]]
 
     def list_others(self, word: str) -> list[str]:
-        """List the other configurations that are worse, better, equal or unsure."""
+        """List the other configurations that are worse, better or unsure."""
         return [name for name, said in self.others.items() if said == word]
 
 
@@ -133,15 +133,12 @@ def _choose(predictions, useful):
 
 
 def _describe_others(predictions, best):
-    pairs = {frozenset([pair.model, pair.other]): pair for pair in predictions.pairs}
-    others = {}
-    for name in predictions.configurations.index.drop(best):
-        pair = pairs.get(frozenset([best, name]))
-        others[name] = "unsure"
-        if pair and pair.established:
-            others[name] = "worse" if pair.model == best else "better"
-        elif pair and pair.difference == 0:
-            others[name] = "equal"
+    others = dict.fromkeys(predictions.configurations.index.drop(best), "unsure")
+    for pair in predictions.pairs:
+        if pair.established and pair.model == best:
+            others[pair.other] = "worse"
+        if pair.established and pair.other == best:
+            others[pair.model] = "better"
     return others
 
 

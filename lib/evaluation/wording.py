@@ -67,7 +67,7 @@ def format_right(is_right: np.ndarray, groups: np.ndarray, known: int = 0) -> st
 
     "90 % right (80 to 95), 54 of 60"; and, where known groups were asked about, too, that these don't count.
     """
-    share = sum(is_right) / max(len(is_right), 1)
+    share = np.mean(is_right)
     bounds = format_bounds(*share_interval(is_right, groups))
     right = format_count(share, len(is_right))
     said = f"{format_percent(share)} right ({bounds}), {right}"
