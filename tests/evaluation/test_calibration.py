@@ -116,18 +116,3 @@ def test_a_model_that_is_as_sure_as_right_is_rarely_doubted_where_bursts_are_har
     shape,
 ):
     assert simulations.judge_in_bursts(shape, 0.5, 0.97, 0, 300) <= 0.08
-
-
-def test_a_comparison_that_is_no_number_establishes_nothing():
-    score = calibration.Calibration(
-        temperature=1,
-        ece_before=0,
-        ece_after=0,
-        n=100,
-        top1=0.9,
-        confidence=0.9,
-        z=np.nan,
-        compared=1,
-    )
-
-    assert score.word == "neither too sure nor too modest"

@@ -10,7 +10,6 @@ import yaml
 from nbconvert.filters import markdown2html
 
 from lib.evaluation import card, metrics
-from lib.evaluation.wording import format_bounds, format_percent
 from lib.models.record import Record, SetLimit
 
 CLASSES = [
@@ -58,12 +57,10 @@ def write(ws):
         record = Record(**ABOUT | facts)
         classes = len(record.class_names)
         y_true = np.repeat(np.arange(classes), per_class)
-        # About half are right.
-        chances = np.random.default_rng(0).random((len(y_true), classes))
-        chances += 0.5 * np.eye(classes)[y_true]
-        y_prob = chances / chances.sum(axis=1, keepdims=True)
         every = np.arange(len(y_true))
-        score = metrics.evaluate(y_true, y_prob, every, record)
+        # Half are right.
+        y_pred = np.where(every % 2, y_true, 0)
+        score = metrics.evaluate(y_true, np.eye(classes)[y_pred], every, record)
         card.write_card(ws, record, score, mistakes, is_flattered=False)
         written = (ws.results / f"models/{NAME}.md").read_text(encoding="utf-8")
         _, head, text = re.split(r"^---$", written, maxsplit=2, flags=re.M)
@@ -109,12 +106,9 @@ def test_head_claims_nothing_that_is_not_known(write):
 def test_text_has_scores_and_the_recall_of_every_class_with_intervals_and_n(write):
     _, text, score = write()
 
-    for words in ("seed 43", "120 pictures", "60 others", "purpose: a test."):
-        assert words in text
     cells = list_cells(text)
     low, high = score.top1_interval
     assert f"{score.top1:.4f} ({low:.3f} to {high:.3f})" in cells
-    assert f"{score.macro_f1:.4f}" in cells
     for index, name in enumerate(CLASSES):
         row = cells.index(name) - 1
         low, high = score.per_class_interval[name]
@@ -143,20 +137,6 @@ def test_most_frequent_mistakes_are_counted(write):
 
     cells = list_cells(text.split("## Most frequent mistakes")[1])
     assert cells == [CLASSES[0], CLASSES[1], "5", CLASSES[3], CLASSES[0], "2"]
-
-
-def test_card_says_how_often_the_parent_is_right_and_how_many_mistakes_stay_within(
-    write,
-):
-    _, text, score = write(parents={"007": "number", "null": "number"})
-
-    right = format_percent(score.parents.accuracy)
-    bounds = format_bounds(*score.parents.interval)
-    within = score.parents.mistakes_within
-    mistakes = round(60 * (1 - score.top1))
-    said = f"Parents: {right} right ({bounds}); {within} of {mistakes} mistakes stay"
-    assert said in find_section(text, "Scores")
-    assert within > 0
 
 
 @pytest.mark.parametrize(
