@@ -55,7 +55,8 @@ def show_heatmaps(
     """
     rows = {"pictures": pictures}
     for label, of_model in maps.items():
-        if min(of_model.shape[1:]) >= MIN_PLACES:
+        _, height, width = of_model.shape
+        if min(height, width) >= MIN_PLACES:
             rows[label] = list(map(_overlay, pictures, of_model))
     if len(rows) == 1:
         return None

@@ -175,7 +175,8 @@ class Predictions:
         rows = []
         for limit in SURE:
             is_right = self.correct[k, confidence >= limit]
-            rows.append((limit, len(is_right), int(is_right.sum())))
+            right = int(is_right.sum())
+            rows.append((limit, len(is_right), right))
         return rows
 
     def list_suspects(self) -> pd.DataFrame:
@@ -192,7 +193,8 @@ class Predictions:
         every = np.arange(len(table))
         of_truth = [y_prob[every, self.y_true] for y_prob in first.y_prob]
         table["label_probability"] = np.mean(of_truth, axis=0)
-        is_missed = ~first.correct.any(axis=0) & (len(first.labels) > 1)
+        is_recognised = first.correct.any(axis=0)
+        is_missed = ~is_recognised & (len(first.labels) > 1)
         return table[is_missed].sort_values("label_probability", kind="stable")
 
 
