@@ -30,11 +30,6 @@ from lib.runner import FIRST, NAMES
 PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
 # Their networks have the size that -p names; that of a backbone stands behind its @.
 BUILT_HERE = NAMES[1:3]
-EXAMPLES = """typically:
-  python -m lib.chain --paths demo                           drawn pictures
-  python -m lib.chain --paths drive_paths.json --beyond      your pictures, other networks too
-  python -m lib.chain --only 2 evaluation -p EPOCHS 5        some notebooks, other parameters
-"""
 
 
 def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
@@ -83,24 +78,23 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
         RuntimeError: a notebook has failed, and those behind it don't run.
     """
     storage.sweep(ws.results)
-    # Kernels find `lib`, wherever the chain was started; run_paths.json holds no cluster.
+    # Kernels find `lib`, wherever the chain was started.
     inherited = os.environ.get("PYTHONPATH", "")
     variables = {
         "DRIVE_PATHS": str(ws.save_paths()),
         "TRAIN_ANEW": "1" if anew else "",
         "PYTHONPATH": f"{runner.REPOSITORY}{os.pathsep}{inherited}",
-        workspace.SCHEDULER: ws.cluster or "",
     }
     log = ws.results / runner.KERNEL_LOG
     # Only kernels are told: behind the block the environment is as it was.
     with stderr_to(log), mock.patch.dict(os.environ, variables):
         if FIRST in values:
+            # Secrets of Colab, such as that of Kaggle, are for this process alone.
             sources.open_folder(ws, "train")
-            if ws.test:
-                sources.open_folder(ws, "test")
         else:
             check_earlier(ws)
-        runner.run_notebooks(ws, values)
+        for name, parameters in values.items():
+            runner.run_notebook(ws, name, parameters)
     for page, maker in PAGES.items():
         path = ws.results / page
         if maker in values and path.exists():
@@ -180,8 +174,6 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser = Parser(
         prog="python -m lib.chain",
         description=__doc__,
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = parser.add_argument

@@ -1,7 +1,6 @@
 """The workers of a Dask cluster, as an executor that work is given to."""
 
 import concurrent.futures
-import logging
 import pickle
 from collections.abc import Callable
 
@@ -11,14 +10,10 @@ PATIENCE = 30  # seconds to wait for a scheduler and its first worker
 clients = {}  # the connections of this process, by address
 
 
-class ClusterError(OSError):
-    """The cluster is at fault, not what it was asked."""
-
-
 class Workers(concurrent.futures.Executor):
     """The workers of the cluster at an address, see `connect`.
 
-    An OSError on one of them is a ClusterError: all need the same folders.
+    All need the same folders.
     """
 
     def __init__(self, address: str):
@@ -38,42 +33,35 @@ class Workers(concurrent.futures.Executor):
         if isinstance(error, lost):
             # It would look for the scheduler for good, and draw from Python's random numbers.
             clients.pop(self.address).close()
-            raise ClusterError(
-                "The scheduler is gone: start it, then run the same again."
-            )
+            raise OSError("The scheduler is gone: start it, then run the same again.")
 
 
 def _work(version, task):
     """Run on a worker; return what the function of a task returns."""
     own = describe_project()
     if version != own:
-        raise ClusterError(f"A worker has another version: {own}, and not {version}")
+        raise OSError(f"A worker has another version: {own}, and not {version}")
     function, arguments = pickle.loads(task)
-    try:
-        return function(*arguments)
-    except OSError as error:
-        raise ClusterError(f"A worker, which needs all folders: {error}") from None
+    return function(*arguments)
 
 
 def connect(address: str):
     """Return the `distributed.Client` of a cluster; the workers of `local:N` are started.
 
     Raises:
-        ClusterError: Dask, a scheduler, a worker, or this version of the project there is missing, or
+        OSError: Dask, a scheduler, a worker, or this version of the project there is missing, or
             the address is none.
     """
     if address in clients and clients[address].status == "running":
         return clients[address]
-    # What matters is raised.
-    logging.getLogger("distributed").handlers = [logging.NullHandler()]
     try:
         from distributed import Client
 
-        client = Client(_find_scheduler(address), timeout=PATIENCE)
+        client = Client(_start_workers(address), timeout=PATIENCE)
         client.wait_for_workers(1, PATIENCE)
         client.run_on_scheduler(describe_project)
     except (OSError, ImportError, ValueError) as error:
-        raise ClusterError(
+        raise OSError(
             f"{address} lacks a scheduler, a worker, or this project: {error}. An address is "
             '"tcp://host:8786", or "local:2" for two workers on this machine. Dask is installed by: '
             'pip install "dask[distributed]>=2025.1"'
@@ -82,8 +70,8 @@ def connect(address: str):
     return client
 
 
-def _find_scheduler(address):
-    """Return what the client of an address connects to; `local:N` is started."""
+def _start_workers(address):
+    """Start the workers of `local:N`; return what the client of an address connects to."""
     if not address.startswith("local:"):
         return address
     from distributed import LocalCluster
@@ -93,7 +81,5 @@ def _find_scheduler(address):
         threads_per_worker=1,
         # Dask takes mapped files for memory, and would kill workers for them.
         memory_limit=None,
-        host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
     )

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import logging
 import re
 import signal
 import sys
@@ -36,8 +35,6 @@ BAR = re.compile(
 )
 # papermill's own bar; without an interval it shows every cell.
 CELLS = {"bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
-# It warns of parameters that stand in the folded cell, which it doesn't know; its errors are raised.
-logging.getLogger("papermill").setLevel(logging.CRITICAL)
 
 
 def choose_notebooks(only: list[str], beyond: bool, ws: Workspace) -> list[str]:
@@ -70,17 +67,16 @@ def choose_notebooks(only: list[str], beyond: bool, ws: Workspace) -> list[str]:
 @contextlib.contextmanager
 def handle_stops(handler: Callable) -> Iterator[None]:
     """Let a function handle Ctrl-C and SIGTERM as long as the block of a `with` lasts."""
-    with contextlib.ExitStack() as before:
-        for number in STOPS:
-            before.callback(signal.signal, number, signal.getsignal(number))
-            signal.signal(number, handler)
+    before = {number: signal.signal(number, handler) for number in STOPS}
+    try:
         yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def raise_stop(number: int, frame: object) -> None:
-    """Raise SystemExit with the status of a signal, and pass over the signals after it."""
-    for each in STOPS:
-        signal.signal(each, signal.SIG_IGN)
+    """Raise SystemExit with the status of a signal."""
     raise SystemExit(128 + number)
 
 
@@ -115,8 +111,9 @@ class Line(io.TextIOBase):
         """Show some words in place of those before, which may be longer."""
         print(f"\r{self.name:<22} … {words:<50}", end="", flush=True)
 
-    def finish(self) -> None:
+    def close(self) -> None:
         """End the line with its time, and show the notes that were written."""
+        super().close()
         seconds = round(time.perf_counter() - self.started)
         self.display(f"took {timedelta(seconds=seconds)}")
         # Where a bar is open a note stands behind it in the same line.
@@ -124,25 +121,10 @@ class Line(io.TextIOBase):
         print("", *notes, sep="\n    ")
 
 
-def run_notebooks(ws: Workspace, parameters: dict[str, dict]) -> None:
-    """Execute notebooks in order, one line each and their notes, up to one that fails.
-
-    Args:
-        parameters: {parameter: value} for each notebook, by its name.
-
-    Raises:
-        RuntimeError: as `run_notebook`.
-    """
-    for name, values in parameters.items():
-        line = Line(name)
-        try:
-            run_notebook(ws, name, values, line)
-        finally:
-            line.finish()
-
-
-def run_notebook(ws: Workspace, name: str, parameters: dict, line: Line) -> None:
+def run_notebook(ws: Workspace, name: str, parameters: dict) -> None:
     """Execute one notebook into the results folder, where it stays as far as it came.
+
+    It has one line, and its notes below.
 
     An exception that a signal raises could leave a lock behind, and a wait without a limit might not
     notice the signal. So it is noted, and asked for in steps.
@@ -154,6 +136,7 @@ def run_notebook(ws: Workspace, name: str, parameters: dict, line: Line) -> None
     stops = []
     failure = None
     with (
+        Line(name) as line,
         handle_stops(lambda number, frame: stops.append(number)),
         storage.atomic_write(ws.file("notebooks", f"{name}.ipynb")) as part,
         futures.ThreadPoolExecutor(1) as thread,

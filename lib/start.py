@@ -9,7 +9,7 @@ from pathlib import Path
 from lib import chain
 from lib.base import storage, workspace
 from lib.base.paths_file import ON_WEB, check_exists, check_places, find_path
-from lib.base.workspace import DEMO_ON_DRIVE, REPOSITORY, Workspace
+from lib.base.workspace import ON_DRIVE, REPOSITORY, Workspace
 from lib.data import sources
 
 # What RUN means, as options of the chain.
@@ -18,8 +18,6 @@ RUNS = {"quick": "--only 1 5 8 9", "all lessons": "", "all and beyond": "--beyon
 # By-Attribution 2.0, and names the photographers.
 FLOWERS = "https://storage.googleapis.com/download.tensorflow.org/example_images/flower_photos.tgz"
 NAMED = {"": "demo", "demo": "demo", "flowers": FLOWERS}
-# On Drive the results of these lie beside one's own.
-ON_DRIVE = {"flowers": "image_classifiers_flowers", "demo": DEMO_ON_DRIVE}
 
 
 class FormError(ValueError):
@@ -62,11 +60,13 @@ def _list_arguments(pictures, results, run, options):
     chain.parse_arguments(further)
     paths = find_pictures(pictures)
     arguments = []
-    folder = REPOSITORY / ("results_flowers" if pictures == "flowers" else "results")
+    # Those of flowers and of the demo lie beside one's own.
+    whose = f"_{pictures or 'demo'}" if pictures in NAMED else ""
+    folder = REPOSITORY / f"results{whose}"
     if results.lower() != "here":
         folder = find_path(results, "RESULTS")
         if folder == storage.DRIVE:
-            folder /= ON_DRIVE.get(pictures or "demo", "image_classifiers")
+            folder /= f"{ON_DRIVE}{whose}"
         arguments = ["--results", str(folder)]
     if paths != "demo" and not str(paths).endswith(".json"):
         paths = _write_paths(paths, folder)

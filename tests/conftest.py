@@ -36,9 +36,9 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 @contextlib.contextmanager
 def plain_environment():
-    """Name no paths file and no cluster; undo what a chain tells its kernels by the environment."""
+    """Name no paths file; undo what a chain tells its kernels by the environment."""
     with mock.patch.dict(os.environ):
-        for name in ("DRIVE_PATHS", "TRAIN_ANEW", workspace.SCHEDULER):
+        for name in ("DRIVE_PATHS", "TRAIN_ANEW"):
             os.environ.pop(name, None)
         yield
 

@@ -24,7 +24,7 @@ from test_features import build_extractor
 from lib import cluster as dask
 from lib.base import workspace
 from lib.base.work import run_blocks
-from lib.cluster import ClusterError, connect
+from lib.cluster import connect
 from lib.data import pixels, split
 from lib.data.store import Selection
 from lib.models.features import cached_features
@@ -131,7 +131,7 @@ def test_folder_that_a_worker_cannot_see_is_named(spread):
     descriptor = os.open(spread.train, os.O_RDONLY)
     hidden = replace(spread, train=Path(f"/proc/self/fd/{descriptor}"))
 
-    with pytest.raises(ClusterError, match=f"worker.*{hidden.train}"):
+    with pytest.raises(OSError, match=f"{hidden.train}"):
         prepare(hidden, "together")
 
     os.close(descriptor)
@@ -155,7 +155,7 @@ def test_lost_scheduler_is_said(cluster, tmp_path):
 
     cluster.processes[0].kill()
 
-    with pytest.raises(ClusterError, match="scheduler is gone"):
+    with pytest.raises(OSError, match="scheduler is gone"):
         list(waiting)
     # It doesn't look for the scheduler any more.
     assert client.status == "closed"
@@ -171,7 +171,7 @@ def test_worker_of_another_version_that_joins_later_is_refused(cluster, tmp_path
     client.wait_for_workers(2)
     blocks = make_blocks(2000)
     waiting = run_blocks(work_slowly, blocks, tmp_path, address=cluster.address)
-    with pytest.raises(ClusterError, match="another version"):
+    with pytest.raises(OSError, match="another version"):
         list(waiting)
 
 
@@ -180,7 +180,7 @@ def test_scheduler_without_the_project_is_refused(tmp_path):
     cluster.add_worker()
 
     try:
-        with pytest.raises(ClusterError, match="No module named 'lib"):
+        with pytest.raises(OSError, match="No module named 'lib"):
             connect(cluster.address)
     finally:
         cluster.end()
@@ -201,12 +201,12 @@ def test_workers_here_listen_to_this_machine_alone():
 def test_cluster_without_a_scheduler_is_an_error_soon(monkeypatch, address):
     monkeypatch.setattr(dask, "PATIENCE", 1)
 
-    with pytest.raises(ClusterError, match=f"{address} .*host:8786"):
+    with pytest.raises(OSError, match=f"{address} .*host:8786"):
         connect(address)
 
 
 def test_without_dask_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
 
-    with pytest.raises(ClusterError, match=r'pip install "dask\[distributed\]>=\d'):
+    with pytest.raises(OSError, match=r'pip install "dask\[distributed\]>=\d'):
         connect("local:1")

@@ -271,18 +271,6 @@ def test_drive_is_flushed_where_the_results_lie_there(ws, drive, flush):
     assert flush.called
 
 
-def test_drive_that_can_not_be_flushed_does_not_spoil_a_finished_run(
-    drive, flush, capsys
-):
-    flush.side_effect = ValueError("no such mount")
-
-    storage.flush_drive(drive / "results")
-
-    said = capsys.readouterr().out
-    assert said.startswith("Note: ")
-    assert "no such mount" in said
-
-
 @pytest.fixture
 def site(site):
     """A folder with a picture, red/000.png, and the address at which it is on the web."""

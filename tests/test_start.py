@@ -83,15 +83,6 @@ def test_drive_is_asked_for_where_something_lies_there(
     assert capsys.readouterr().out == ""
 
 
-def test_a_mount_that_has_died_is_one_sentence_with_the_remedy(tmp_path, monkeypatch):
-    # Of a folder in a file nothing can be asked, either.
-    (tmp_path / "drive").touch()
-    monkeypatch.setattr(storage, "DRIVE", tmp_path / "drive/MyDrive")
-
-    with pytest.raises(start.FormError, match="has died.*force_remount=True"):
-        fill_in("MyDrive/pictures")
-
-
 def test_drive_is_not_asked_for_where_nothing_lies_there(refused_drive, ws):
     draw_classes(ws.train, 5)
 

@@ -25,16 +25,15 @@ PACKAGES = "keras tensorflow jax numpy pandas pillow scikit-learn".split()
 # These make pixels of files, and features of pixels.
 DECODING = """keras tensorflow pillow pillow-heif simplejpeg opencv-python
 opencv-python-headless""".split()
-LIST_GPUS = "nvidia-smi --query-gpu=name --format=csv,noheader"
+FIND_GPU = "nvidia-smi --id=0 --query-gpu=name,count --format=csv,noheader"
 # How many CPU cores this process may use, also in a container with a limit.
 count_cores = joblib.cpu_count
 # Read when TensorFlow is imported, which calls it an error that there is no GPU, and greets one in red.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Else the process that comes first takes all of a GPU's memory.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-logging.getLogger("tensorflow").addFilter(
-    lambda record: record.levelno >= logging.ERROR
-)
+# What matters is raised, or printed.
+logging.disable(logging.ERROR)
 # Keras sets no limit when it fetches a network. Where a firewall drops packets, each address of the server
 # took 134 seconds.
 socket.setdefaulttimeout(20)
@@ -47,9 +46,8 @@ warnings.filterwarnings("ignore", "Your input ran out of data")
 def describe_environment() -> str:
     """Return a line of the versions in use and one of the accelerator, without importing any."""
     versions = ", ".join(map(" ".join, find_versions(PACKAGES).items()))
-    failed, names = subprocess.getstatusoutput(LIST_GPUS)
-    gpus = names.replace("\n", ", ")
-    accelerator = f"no GPU, {count_cores()} CPU cores" if failed else f"GPU: {gpus}"
+    failed, gpu = subprocess.getstatusoutput(FIND_GPU)
+    accelerator = f"no GPU, {count_cores()} CPU cores" if failed else f"GPU: {gpu}"
     return f"Python {platform.python_version()}, {versions}\n{accelerator}"
 
 
@@ -100,7 +98,6 @@ def stderr_to(path: Path) -> Iterator[TextIO]:
 def install_in_colab(package: str) -> None:
     """Install a package, where this is Colab and doesn't have it."""
     if "google.colab" in sys.modules and importlib.util.find_spec(package) is None:
-        print("Note: installed, since Colab lacks it:", package)
         command = [sys.executable, "-m", "pip", "install", "--quiet", package]
         subprocess.run(command, check=True)
         importlib.invalidate_caches()

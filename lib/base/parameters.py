@@ -51,8 +51,6 @@ def parse_value(text: str) -> object:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Return the end of an error about an unknown name: the known one most like it, or all."""
-    close = difflib.get_close_matches(name, known, n=1)
-    if close:
-        return f'; did you mean "{close[0]}"?'
-    return f". There are: {', '.join(known)}."
+    """Return the end of an error about an unknown name: the known ones most like it."""
+    close = difflib.get_close_matches(name, known, cutoff=0)
+    return f"; most like it: {', '.join(close)}"

@@ -9,16 +9,14 @@ from lib.base import storage
 from lib.base.escapes import list_some
 from lib.base.parameters import suggest
 
-REQUIRED = ("train", "results", "scratch")
 KEYS = """train results scratch train_labels corrections validation test test_labels multi_labels
 parents cluster""".split()
 MARKER = "about_this_folder.txt"
-# What is written: a folder of ours is known by the first line of its marker.
-KINDS = {
-    "results": "Results of the image classifier notebooks.",
-    "scratch": "Scratch of the image classifier notebooks: it may be deleted at any time.",
-}
-ADVICE = """
+# What is written.
+OURS = ("results", "scratch")
+REQUIRED = ("train", *OURS)
+ABOUT = """Results or scratch of the image classifier notebooks; scratch may be deleted at any time.
+
 The notebooks write, replace and delete files here. Keep nothing of your own in this folder: copy
 what you want to change or to keep to another one. (Only corrections.csv, which review.html makes,
 may lie among the results.) This file says that the folder is ours: leave it here.
@@ -26,7 +24,7 @@ may lie among the results.) This file says that the folder is ours: leave it her
 # What systems and people may leave in any folder, and what a killed run of ours has left.
 PASSED_OVER = re.compile(
     r"\..*|.*\.lock|desktop\.ini|Thumbs\.db|Icon\r|lost\+found|corrections\.csv|drive_paths\.json|"
-    + storage.UNFINISHED.pattern
+    r"unfinished_\w{16}\.\w+"
 )
 # The one file of the user's that may lie among the results.
 CORRECTIONS = "corrections.csv"
@@ -88,17 +86,16 @@ def read_places(file: Path) -> dict[str, Path | str]:
     check_exists(
         file, "It should be a copy of drive_paths.example.json with your own folders."
     )
-    paths = read_json(file)
+    paths = dict.fromkeys(REQUIRED) | read_json(file)
     places = {}
-    for key in (*paths, *REQUIRED):
+    for key, value in paths.items():
         if key not in KEYS:
             raise ValueError(f'{file}: unknown key "{key}"{suggest(key, KEYS)}')
-        value = paths.get(key)
-        if not isinstance(value, str) or not value.strip():
+        if not isinstance(value, str):
             raise ValueError(f'{file}: "{key}" is missing, or no path in quotes.')
         places[key] = value
         # What train has on the web may have parts to test and to validate on, too.
-        is_web = ON_WEB.fullmatch(value) and value == paths.get("train")
+        is_web = ON_WEB.fullmatch(value) and value == paths["train"]
         if key != "cluster" and not is_web:
             places[key] = find_path(value, f'{file}: "{key}"', file.parent)
     return places
@@ -137,16 +134,22 @@ def check_places(places: dict[str, Path | str]) -> None:
         ValueError: they aren't, or do. Nothing is written.
     """
     named = _list_folders(places)
-    for kind in KINDS:
+    for kind in OURS:
         folder = places[kind]
         for key, other in named:
             is_inside = folder.is_relative_to(other) or other.is_relative_to(folder)
-            if is_inside and key != kind and other != places["results"] / CORRECTIONS:
+            if is_inside and key not in (kind, "corrections"):
                 raise ValueError(
                     f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name '
                     "another folder."
                 )
-        _check_ours(folder, kind)
+        names = [path.name for path in folder.glob("*")]
+        foreign = [name for name in names if not PASSED_OVER.fullmatch(name)]
+        if foreign and MARKER not in foreign:
+            raise ValueError(
+                f"{folder} is no folder of these notebooks, and holds {list_some(foreign)}: name a new one. (A "
+                f"folder of theirs is known by its file {MARKER}, which may be empty.)"
+            )
 
 
 def _list_folders(places):
@@ -158,35 +161,4 @@ def _list_folders(places):
     for path in train.parent.glob("*/"):
         if find_part(path.name) == "validation":
             named.append(("validation", path.resolve()))
-    if "multi_labels" in places:
-        # The folder that is called like the table may hold its pictures.
-        named.append(("multi_labels", places["multi_labels"].with_suffix("")))
     return named
-
-
-def _check_ours(folder, kind):
-    """Refuse a folder that is neither new, nor empty, nor marked as one of its kind."""
-    marker = folder / MARKER
-    if marker.exists() and KINDS[kind].encode() in marker.read_bytes():
-        return
-    names = [path.name for path in folder.glob("*")]
-    foreign = [name for name in names if not PASSED_OVER.fullmatch(name)]
-    if foreign:
-        raise ValueError(
-            f'"{kind}" is "{folder}", which holds other files ({list_some(foreign)}): name a new folder. One of '
-            f'these notebooks is known by its {MARKER}, with the line "{KINDS[kind]}"'
-        )
-
-
-def mark(folder: Path, kind: str) -> None:
-    """Make a folder of a kind where it is missing, and mark it as ours before anything else is written.
-
-    Raises:
-        OSError: it can't be written.
-    """
-    storage.require_room(folder, 0, "")
-    marker = folder / MARKER
-    # Of two runs that begin at once, both write the same.
-    if not marker.exists():
-        with storage.atomic_write(marker) as part:
-            part.write_text(f"{KINDS[kind]}\n{ADVICE}", encoding="utf-8")

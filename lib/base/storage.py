@@ -4,24 +4,17 @@ import contextlib
 import errno
 import functools
 import os
-import re
 import secrets
 import shutil
 import tempfile
-import time
 from pathlib import Path
 
 import filelock
 import numpy as np
 
 DRIVE = Path("/content/drive/MyDrive")
-MOUNT_AGAIN = (
-    "In Colab, mount it again: run `from google.colab import drive; drive.mount('/content/drive', "
-    "force_remount=True)` in a cell, then run all cells again: what is finished is not done twice."
-)
-# Nobody else's file has such a name, which is chance.
-UNFINISHED = re.compile(r"unfinished_[0-9a-f]{32}(\.\w+)?")
-DAY = 86_400  # seconds
+# A disk, a quota or a file that takes no more.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
@@ -32,8 +25,8 @@ def atomic_write(path: Path):
     Readers of `path` see the old file or the new one, even after a power cut. What goes to Google
     Drive, which is slow at many small writes, is written on the local disk and copied whole.
     """
-    part = path.with_name(f"unfinished_{secrets.token_hex(16)}{path.suffix}")
-    with _explain_failed_writing(path, part.name):
+    part = path.with_name(f"unfinished_{secrets.token_hex(8)}{path.suffix}")
+    with _explain_full_disk(path):
         try:
             if is_on_drive(path):
                 with tempfile.TemporaryDirectory() as folder:
@@ -55,22 +48,16 @@ def _wait_for_disk(path):
         os.fsync(file.fileno())
 
 
-def append(
-    path: Path, start: int, content: np.ndarray, is_awaited: bool = True
-) -> None:
+def append(path: Path, start: int, content: np.ndarray) -> None:
     """Write an array behind the first `start` bytes of a file, over what a killed process left there.
 
     Writing through a map would end this process where the disk is full.
-
-    Args:
-        is_awaited: return once it is on the disk, which takes milliseconds.
     """
-    with _explain_failed_writing(path, path.name):
+    with _explain_full_disk(path):
         with path.open("ab") as file:
             file.truncate(start)
             file.write(content)
-        if is_awaited:
-            _wait_for_disk(path)
+        _wait_for_disk(path)
 
 
 def acquire_lock(path: Path, timeout: float = 600) -> contextlib.AbstractContextManager:
@@ -108,13 +95,9 @@ def _note_missing_locks(folder):
 
 
 def sweep(folder: Path) -> None:
-    """Delete what dead processes of any machine have left half-written below a folder, after a day."""
-    for path in folder.rglob("unfinished_*"):
-        # Another user's file stays.
-        with contextlib.suppress(FileNotFoundError, PermissionError):
-            is_old = time.time() - path.stat().st_mtime > DAY
-            if is_old and UNFINISHED.fullmatch(path.name):
-                path.unlink()
+    """Delete what killed runs have left half-written below a folder that only this one writes to."""
+    for path in folder.rglob(f"unfinished_{16 * '?'}.*"):
+        path.unlink()
 
 
 def is_on_drive(path: Path) -> bool:
@@ -123,16 +106,15 @@ def is_on_drive(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _explain_failed_writing(path, written):
-    """Say what to do where the system refuses to write a file, which has the name `written` meanwhile.
+def _explain_full_disk(path):
+    """Say what to do where the disk is full; raise all other errors as they are.
 
-    Other errors of the block, as of a download or of a file that is read, are raised as they are.
+    The system names no file where writing fails, nor where a connection does.
     """
     try:
         yield
     except OSError as error:
-        named = str(error.filename or written)
-        if error.errno is None or not named.endswith(written):
+        if error.errno not in FULL:
             raise
         raise OSError(
             f"{path} could not be written: {error}: make room, or name another folder, and run again."
@@ -149,18 +131,12 @@ def require_room(folder: Path, needed: int, purpose: str) -> None:
     Raises:
         OSError: the folder can't be written, or has less room.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            free = shutil.disk_usage(folder).free
-    except OSError as error:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        lack = needed - shutil.disk_usage(folder).free
+    if lack > 0:
         raise OSError(
-            f"{folder} can't be written ({error}): name another folder."
-        ) from error
-    if free < needed:
-        raise OSError(
-            f"{folder} has {free / 1e6:,.1f} MB free, and {purpose} will need {needed / 1e6:,.1f} MB: "
-            "make room there, or name another folder."
+            f"{folder} lacks {lack / 1e6:,.1f} MB for {purpose}: make room there, or name another folder."
         )
 
 
@@ -168,21 +144,10 @@ def open_drive() -> None:
     """Make sure that Google Drive is there; ask a person who works in Colab to mount it.
 
     Raises:
-        FileNotFoundError: it is not mounted.
-        OSError: its mount has died.
+        FileNotFoundError: it is not mounted, or its mount has died.
     """
-    try:
-        os.stat(DRIVE)
-    except FileNotFoundError:
-        _mount_drive()
-    except OSError as error:
-        raise OSError(
-            f"Google Drive's mount has died ({error}). {MOUNT_AGAIN}"
-        ) from error
-
-
-def _mount_drive():
-    """Ask a person who works in Colab to mount Drive."""
+    if os.path.exists(DRIVE):
+        return
     try:
         from google.colab import drive
 
@@ -191,7 +156,9 @@ def _mount_drive():
     except Exception as error:
         raise FileNotFoundError(
             f"Google Drive is not mounted ({error}). What needs none: upload, an https:// address or flowers "
-            f"as PICTURES, here as RESULTS. {MOUNT_AGAIN}"
+            "as PICTURES, here as RESULTS. In Colab, mount it again: run `from google.colab import drive; "
+            "drive.mount('/content/drive', force_remount=True)` in a cell, then run all cells again: what is "
+            "finished is not done twice."
         ) from error
 
 
@@ -202,10 +169,7 @@ def flush_drive(folder: Path) -> None:
     """
     if not is_on_drive(folder):
         return
-    try:
-        from google.colab import drive
+    from google.colab import drive
 
-        drive.flush_and_unmount()
-        print("Everything is on Google Drive, which is unmounted now.")
-    except Exception as error:
-        print(f"Note: leave this session open a while, for Google Drive: {error}")
+    drive.flush_and_unmount()
+    print("Everything is on Google Drive, which is unmounted now.")

@@ -9,49 +9,50 @@ from pathlib import Path
 import pandas as pd
 
 from lib.base import storage
-from lib.base.escapes import escape_text, guard_cells, read_cell
+from lib.base.escapes import escape_text
 from lib.base.paths_file import (
+    ABOUT,
     CORRECTIONS,
-    KINDS,
+    MARKER,
+    OURS,
     check_exists,
     check_places,
     find_path,
-    mark,
     read_places,
 )
-from lib.base.storage import atomic_write
+from lib.base.storage import atomic_write, require_room
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
-DEMO_ON_DRIVE = "image_classifiers_demo/results"
-SCHEDULER = "DASK_SCHEDULER_ADDRESS"  # Dask's own name for it
+ON_DRIVE = "image_classifiers"
 MINE = "drive_paths.json"
+Place = Path | str | None  # an address of the web is text
 
 
 @dataclass(frozen=True)
 class Workspace:
     """The folders of one run, all absolute; train, validation and test may lie in an archive."""
 
-    # The folder of class folders; an archive that holds one; or text: its address, or kaggle:….
-    train: Path | str
+    # The folder of class folders; an archive that holds one, or its address; or kaggle:….
+    train: Place
     # What is kept: models, histories, predictions, tables, figures, report.
     results: Path
     # What can be made again: stores of pixels and features.
     scratch: Path
     # CSV file: file,label and, if you like, part and group.
-    train_labels: Path | None = None
+    train_labels: Place = None
     # CSV file of file,label, which goes before all other labels.
-    corrections: Path | None = None
+    corrections: Place = None
     # As train: class folders to validate on.
-    validation: Path | None = None
+    validation: Place = None
     # As train: new pictures, in class folders or not.
-    test: Path | None = None
+    test: Place = None
     # CSV file of file,label for the new pictures.
-    test_labels: Path | None = None
+    test_labels: Place = None
     # CSV file of pictures with several labels.
-    multi_labels: Path | None = None
+    multi_labels: Place = None
     # CSV file class,parent.
-    parents: Path | None = None
+    parents: Place = None
     # Address of a Dask scheduler, or local:N.
     cluster: str | None = None
 
@@ -94,9 +95,9 @@ class Workspace:
             part.write_text(text, encoding="utf-8")
 
     def save_paths(self) -> Path:
-        """Write these paths, without the cluster, as run_paths.json of the results."""
+        """Write these paths as run_paths.json of the results."""
         # The next run looks for these corrections there, too, and may find none.
-        left_out = (None, self.cluster, self.results / CORRECTIONS)
+        left_out = (None, self.results / CORRECTIONS)
         paths = {
             key: str(place)
             for key, place in vars(self).items()
@@ -107,20 +108,24 @@ class Workspace:
 
     def claim(self) -> None:
         """Mark results and scratch as ours, before anything else is written there."""
-        for kind in KINDS:
-            mark(getattr(self, kind), kind)
+        for folder in (self.results, self.scratch):
+            require_room(folder, 0, "")
+            marker = folder / MARKER
+            # Of two runs that begin at once, both write the same.
+            if not marker.exists():
+                with atomic_write(marker) as part:
+                    part.write_text(ABOUT, encoding="utf-8")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write a table, without its index, as a CSV file that `read_table` reads."""
     with atomic_write(path) as part:
-        guard_cells(table).to_csv(part, index=False, lineterminator="\n")
+        table.to_csv(part, index=False, lineterminator="\n")
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV file as text; a class named "NA", "007" or "=x" stays what it is."""
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    return table.map(read_cell).rename(columns=read_cell)
+    """Read a CSV file as text; a class named "NA" or "007" stays what it is."""
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
 def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - reads as workspace.open
@@ -134,7 +139,7 @@ def open(paths_file: str | Path | None = None) -> Workspace:  # noqa: A001 - rea
 
 
 def read(
-    paths_file: str | Path | None = None, results: str | Path | None = None
+    paths_file: str | Path | None = None, results: str | Place = None
 ) -> Workspace:
     """Read and check what a paths file, or the demo when there is none, says; write nothing.
 
@@ -154,20 +159,18 @@ def read(
     places = read_places(file)
     # In Colab each notebook has a machine of its own, and they share Drive alone.
     if named is None and storage.DRIVE.exists():
-        places["results"] = storage.DRIVE / DEMO_ON_DRIVE
+        places["results"] = storage.DRIVE / f"{ON_DRIVE}_demo"
     if results:
         places["results"] = find_path(results, "--results")
     corrections = places["results"] / CORRECTIONS
     if corrections.exists():
         places.setdefault("corrections", corrections)
-    if SCHEDULER in os.environ:
-        places["cluster"] = os.environ[SCHEDULER]
     check_places(places)
     ws = Workspace(**places)
     # The demo's pictures are unpacked when they are first opened.
     if not ws.is_demo:
         for key, place in places.items():
-            if isinstance(place, Path) and key not in KINDS:
+            if isinstance(place, Path) and key not in OURS:
                 advice = f'It is "{key}" in {file}; what lies on Google Drive is MyDrive/FOLDER.'
                 check_exists(place, advice)
     return ws

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.base.escapes import read_cell
 from lib.base.paths_file import check_exists, find_part
 from lib.data.findings import find
 from lib.data.names import NOTHING, clean, match_files
@@ -50,7 +49,7 @@ def read_labels(path: Path, needed: Sequence[str] = ("file", "label")) -> pd.Dat
             skipinitialspace=True,
             skip_blank_lines=False,
         )
-        rows = _name_columns(cells.map(str.strip).map(read_cell), needed)
+        rows = _name_columns(cells.map(str.strip), needed)
     except ValueError as error:
         raise ValueError(
             f"{path}: {error}. The first line must be the header: {','.join(needed)}, each once, and "

@@ -87,7 +87,6 @@ class Store:
                 self.digests_path,
                 count * DIGEST_BYTES,
                 np.array(missing, "S32"),
-                is_awaited=False,
             )
 
 

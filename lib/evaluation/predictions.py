@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lib.base.paths_file import read_json
-from lib.base.records import restore
+from lib.base.records import build
 from lib.base.workspace import Workspace
 from lib.evaluation.comparisons import Pair, compare_configurations
 from lib.evaluation.intervals import share_interval
@@ -227,4 +227,4 @@ def read_scores(ws: Workspace) -> dict[str, Score]:
     """Read metrics.json: the score of each model, by the name of its file."""
     path = ws.existing("metrics.json", made_by="08_evaluation")
     scores = read_json(path)
-    return {name: restore(Score, score, path) for name, score in scores.items()}
+    return {name: build(Score, score) for name, score in scores.items()}

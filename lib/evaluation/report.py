@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.base.paths_file import read_json
-from lib.base.records import restore
+from lib.base.records import build
 from lib.base.workspace import Workspace, read_table
 from lib.data import sources
 from lib.data.series import describe_series
@@ -118,7 +118,7 @@ def read_answer(ws: Workspace) -> Answer:
         FileNotFoundError, ValueError: it is missing, or of another set.
     """
     path = ws.existing("answer.json", made_by="08_evaluation")
-    answer = restore(Answer, read_json(path), path)
+    answer = build(Answer, read_json(path))
     if answer.found.set != find_set(ws):
         raise ValueError(f"{path} is of an earlier split: run 08_evaluation again.")
     return answer

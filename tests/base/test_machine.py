@@ -1,4 +1,3 @@
-import logging
 import re
 import socket
 
@@ -24,18 +23,6 @@ def test_versions_that_this_project_is_not_made_for_are_one_note(
     (note,) = re.findall("Note: .*", capsys.readouterr().out)
     assert f"not made for numpy {np.__version__}, but <1. " in note
     assert "Runtime ▸ Change runtime type ▸ Runtime version: Latest" in note
-
-
-def test_of_what_tensorflow_logs_errors_alone_are_shown():
-    logger = logging.getLogger("tensorflow")
-    shown = []
-
-    for level in (logging.WARNING, logging.ERROR):
-        record = logger.makeRecord("tensorflow", level, "", 0, "words", (), None)
-        if logger.filter(record):
-            shown.append(level)
-
-    assert shown == [logging.ERROR]
 
 
 def test_what_goes_to_stderr_is_in_a_new_file_but_for_what_is_to_be_shown(

@@ -69,12 +69,7 @@ def test_a_value_is_read_as_json_or_yaml(text):
     assert parameters.parse_value(text) == READ[text]
 
 
-ENDS = {
-    "EPOCH": '; did you mean "EPOCHS"?',
-    "x": ". There are: EPOCHS, ResNet50.",
-}
+def test_unknown_name_is_answered_by_those_most_like_it():
+    known = ["ResNet50", "SEEDS", "EPOCHS", "SEED"]
 
-
-@pytest.mark.parametrize("name", ENDS)
-def test_unknown_name_is_answered_by_the_one_most_like_it_or_by_all(name):
-    assert parameters.suggest(name, ["EPOCHS", "ResNet50"]) == ENDS[name]
+    assert parameters.suggest("EPOCH", known).startswith("; most like it: EPOCHS, ")

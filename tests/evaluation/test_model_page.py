@@ -500,16 +500,6 @@ def test_answers_that_are_not_saved_are_not_lost_unasked(handed, browser):
     tab.close()
 
 
-def test_names_that_a_spreadsheet_would_compute_are_texts_that_are_read_back(
-    opened, tmp_path
-):
-    names = ["=1+1.png", "-a.png", "'=a.png", "'a.png"]
-
-    ask_page(opened, [draw(tmp_path / name, (30, 20)) for name in names])
-
-    assert list(save_answers(opened).file) == names
-
-
 def film(path, picture, frames=30):
     """Write a film of one grey picture, as Chromium's fake camera takes it."""
     # The camera's bytes are of the narrow range; half as many tell that nothing is coloured.

@@ -33,7 +33,6 @@ from lib.data import pixels, split
 from lib.evaluation import report
 from lib.evaluation.display import show_part
 from lib.evaluation.metrics import share_interval
-from lib.evaluation.predictions import read_scores
 from lib.evaluation.wording import format_bounds
 from lib.models import saved
 from lib.models.record import Found, Rise, read_record, write_found
@@ -293,19 +292,6 @@ def test_answer_of_another_split_is_known(judged, tmp_path):
 
     with pytest.raises(ValueError, match="answer.json is of an earlier split: run 08"):
         report.read_answer(ws)
-
-
-@pytest.mark.parametrize(
-    ("name", "read_kept"),
-    [("metrics.json", read_scores), ("answer.json", report.read_answer)],
-)
-def test_answer_and_scores_of_an_earlier_version_say_which_lesson_to_run(
-    ws, name, read_kept
-):
-    ws.save_json({"cnn": {"n": 3}}, name)
-
-    with pytest.raises(ValueError, match=f"{name} is of an earlier version.*run 08"):
-        read_kept(ws)
 
 
 def test_report_is_small_and_carries_names_only_as_text(text):

@@ -8,9 +8,8 @@ function make(tag, properties, ...inside) {
   return element;
 }
 
-// No spreadsheet computes a text behind an apostrophe; `lib` takes it away again.
 function writeCell(value) {
-  const text = String(value ?? "").replace(/^'*(?![+-]?[\d.]+$)[=+@-]/, "'$&");
+  const text = String(value ?? "");
   return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
