@@ -77,8 +77,7 @@ def handed(tmp_path_factory, drawn):
         pytest.skip(f"the page can't be tried: {error}")
     model = build_model()
     litert.export_litert(model, ws.file("models", "small.tflite"))
-    line = write_page(ws, examples=[drawn[6], drawn[-1]])
-    assert re.fullmatch(r"model.html: \d\.\d MB", line)
+    write_page(ws, examples=[drawn[6], drawn[-1]])
     return ws, model
 
 
