@@ -59,18 +59,10 @@ def is_unusual(data: bytes) -> bool:
     return data.startswith(b"\xff\xd8") and re.search(UNUSUAL, data) is not None
 
 
-def _get_tags(picture):
-    """Return the tags of a TIFF; another picture has none."""
-    return getattr(picture, "tag_v2", {})
-
-
-def is_preview(picture: Image.Image, data: bytes) -> bool:
-    """Tell whether a TIFF shows a preview of what only other programs decode: a camera's RAW file.
-
-    NEF, DNG and ARW say that their first picture is a reduced one; CR2 has a mark behind its header.
-    """
-    is_reduced = _get_tags(picture).get(Base.NewSubfileType, 0) & 1
-    return bool(is_reduced or re.match(rb"II\*\0.{4}CR", data, re.S))
+def is_preview(picture: Image.Image) -> bool:
+    """Tell whether a TIFF says that its first picture is a reduced one: a RAW file (NEF, DNG, ARW)."""
+    tags = getattr(picture, "tag_v2", {})
+    return tags.get(Base.NewSubfileType, 0) % 2 == 1
 
 
 def is_cut(picture: Image.Image, data: bytes) -> bool:
@@ -88,24 +80,20 @@ def is_cut(picture: Image.Image, data: bytes) -> bool:
     return is_format and data.endswith(bytes(MIN_ZEROS + granted))
 
 
-def is_deep(picture: Image.Image) -> bool:
-    """Tell whether a PNG or TIFF has more than 8 bits a sample: Pillow calls these RGB;16B."""
-    is_format = picture.format in ("PNG", "TIFF")
-    return is_format and re.search(r";\d\d", str(picture.tile)) is not None
-
-
-def read_deep(picture: Image.Image) -> Image.Image:
-    """Decode a PNG or TIFF of 16 bits a sample, of which 65,535 is white.
+def read_other(picture: Image.Image) -> Image.Image:
+    """Decode a picture that is no JPEG; where its samples have 16 bits, 65,535 is white.
 
     Raises:
-        NotImplementedError: The samples are neither grey nor RGB(A).
+        NotImplementedError: Samples of more than 8 bits are neither grey nor RGB(A) of 16.
     """
-    tags = _get_tags(picture)
+    tags = getattr(picture, "tag_v2", {})
     is_known = all(
         tags.get(tag, kinds[0]) in kinds for tag, kinds in DEEP_KINDS.items()
     )
-    # Mode I has a sign. What else is transparent would be told in 16 bits.
-    if not is_known or picture.mode == "I" or "transparency" in picture.info:
+    # Mode I has a sign, and what is transparent is told in 16 bits, too.
+    is_odd = not is_known or picture.mode == "I" or "transparency" in picture.info
+    # Pillow's name for samples of 16 bits, as they are stored, is RGB;16B or alike.
+    if is_odd and re.search(r";\d\d", str(picture.tile)):
         raise NotImplementedError("neither grey nor RGB(A) of 16 bits")
     picture.load()
     if picture.mode.startswith("I;16"):  # Of colours Pillow has made bytes.

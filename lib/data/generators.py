@@ -112,7 +112,7 @@ def stream(batches: Batches):
         tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0]
     )
     dataset = tf.data.Dataset.from_generator(
-        lambda: iter(batches), output_signature=signature
+        lambda: batches, output_signature=signature
     )
     options = tf.data.Options()
     # The thread that tunes may hold up the end of an epoch as long as it took (TensorFlow 2.21).

@@ -17,15 +17,16 @@ from lib.data import decoders
 
 # Raise it when `load` or `quality` gives something else: older stores are left alone then.
 LOADER_VERSION = 8
-ENDINGS = set(
+ENDINGS = (
     ".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif .heic .heif".split()
 )
 # Whatever a file is called. Pillow knows further formats, which run other programs.
-FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF"]
+FORMATS = "JPEG PNG WEBP BMP GIF TIFF AVIF".split()
 TIFF = rb"II[*+]\0|MM\0[*+]"  # with a plus those of more than 4 GB
 HEIF = rb"(?s).{4}ftyp(hei|hev|mif|msf)"
 # How files begin, and why they are no pictures; "" where they may be.
 BEGINNINGS = {
+    rb"(?s)II\*\0.{4}CR": "unsupported",  # CR2, a RAW file
     rb"(?s)\xff\xd8|\x89PNG|RIFF.{4}WEBP|BM|GIF8|.{4}ftypavi[fs]|" + TIFF: "",
     rb"version https://git-lfs": "git_lfs_pointer",
     # JPEG 2000, the plain formats of netpbm, and RAW files (ORF, RW2, RAF, CR3): pictures, and nothing
@@ -52,7 +53,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 class PictureError(ValueError):
     """A file that can't be used as a picture; `problem` says why in one word."""
 
-    def __init__(self, problem: str, source: Path | str = ""):
+    def __init__(self, problem: str, source: object = ""):
         super().__init__(f"{source}: {problem}")
         self.problem = problem
 
@@ -65,9 +66,8 @@ class Decoded:
     width: int  # in pixels, of the full picture as it is shown
     height: int
     frames: int  # or pages; of a JPEG 1, since others are previews
-    taken: (
-        np.datetime64
-    )  # as Exif says, by the clock of the camera; NaT where it doesn't
+    # As Exif says, by the clock of the camera; NaT where it doesn't.
+    taken: np.datetime64
 
 
 def load(path: Path | str, image_size: int) -> np.ndarray:
@@ -129,6 +129,9 @@ def decode(data: bytes, min_side: int) -> Decoded:
             corrupt, unsupported or too_large (over 89 million pixels, of a JPEG once it is reduced, or 179
             million before).
     """
+    problem = sniff(data[:64])
+    if problem:
+        raise PictureError(problem)
     try:
         if decoders.is_unusual(data):
             raise NotImplementedError("a JPEG that few decoders know")
@@ -158,15 +161,12 @@ def _decode_opened(picture, data):
         raise Image.DecompressionBombError
     if decoders.is_cut(picture, data):
         raise OSError("truncated: the end holds zeros")
-    if decoders.is_preview(picture, data):
+    if decoders.is_preview(picture):
         raise NotImplementedError("a RAW file")
-    if decoders.is_deep(picture):
-        samples = decoders.read_deep(picture)
-    elif picture.format in ("JPEG", "MPO"):
+    if picture.format in ("JPEG", "MPO"):
         samples = decoders.read_jpeg(picture, data)
     else:
-        picture.load()
-        samples = picture
+        samples = decoders.read_other(picture)
     return decoders.convert_to_rgb(samples, picture.info.get("icc_profile"))
 
 
@@ -177,8 +177,8 @@ def _read_exif(picture):
     # Damaged Exif tells nothing, and fails in any way.
     with suppress(Exception):
         exif = picture.getexif()
-        if picture.format != "TIFF":  # whose decoder has turned it
-            orientation = exif.get(Base.Orientation)
+        # Of a TIFF it is gone, since its decoder has turned it.
+        orientation = exif.get(Base.Orientation)
         dates = exif.get_ifd(IFD.Exif)
         text = f"{dates.get(Base.DateTimeOriginal)} {dates.get(Base.DateTimeDigitized)}"
         date = re.search(DATE, text).expand(r"\1-\2-\3T\4")
@@ -188,16 +188,13 @@ def _read_exif(picture):
 
 def _name_problem(error, data):
     """Return the word for what a decoder says of a file that it can't read."""
-    message = str(error)
     if isinstance(error, (Image.DecompressionBombError, MemoryError)):
         return "too_large"
     if isinstance(error, NotImplementedError):
         return "unsupported"
-    if isinstance(error, UnidentifiedImageError):
-        if re.match(TIFF, data):
-            return "unsupported"
-        return sniff(data[:64]) or "corrupt"
-    if re.search("truncated|Premature end of JPEG", message):
+    if isinstance(error, UnidentifiedImageError) and re.match(TIFF, data):
+        return "unsupported"
+    if re.search("truncated|Premature end of JPEG", str(error)):
         return "truncated"
     return "corrupt"
 

@@ -17,15 +17,14 @@ from lib.data.store import Selection, Store, open_store
 # Pictures that are decoded before their rows are appended: few, so that every core has some, and for
 # memory.
 BLOCK = 32
-# The key of the store of what is measured, beside the sizes of pixels; `facts` had other columns.
+# The key of the store of what is measured, beside the sizes of pixels.
 FACTS = "measured"
 
 
 def open_rows(scratch: Path, key: int | str) -> Store:
     """Open the store of the pixels of a size, or with FACTS that of what is measured."""
-    if key == FACTS:
-        return open_store(scratch, FACTS, quality.FACTS)
-    return open_store(scratch, f"pixels_{key}", (np.uint8, (key, key, 3)))
+    dtype = quality.FACTS if key == FACTS else (np.uint8, (key, key, 3))
+    return open_store(scratch, f"pictures_{key}", dtype)
 
 
 def decode_pictures(
@@ -59,8 +58,8 @@ def decode_pictures(
 
 def _decode_files(ws, folder, files, stores):
     """Fill the stores; return the files, in their order, with digest and problem."""
-    names = list(files.file)
-    blocks = [names[start : start + BLOCK] for start in range(0, len(names), BLOCK)]
+    starts = range(0, len(files), BLOCK)
+    blocks = [files.file[start : start + BLOCK] for start in starts]
     found = {}
     done = run_blocks(
         _read_block,
@@ -73,7 +72,7 @@ def _decode_files(ws, folder, files, stores):
     )
     for _, read in done:
         found |= read
-    rows = [found[name] for name in names]
+    rows = [found[name] for name in files.file]
     read = pd.DataFrame(rows, files.index, ["digest", "problem"], dtype=str)
     return files.assign(**read)
 

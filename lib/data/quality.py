@@ -49,9 +49,8 @@ def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
     for name in ("width", "height", "frames", "taken"):
         facts[name] = getattr(decoded, name)
     grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
-    darkest, brightest = np.quantile(grey, [0.02, 0.98], method="inverted_cdf")
-    facts["darkest"] = darkest
-    facts["brightest"] = brightest
+    levels = np.quantile(grey, [0.02, 0.98], method="inverted_cdf")
+    facts["darkest"], facts["brightest"] = levels
     contrast = grey.std()
     facts["contrast"] = contrast
     edges = cv2.Laplacian(grey, cv2.CV_16S)
@@ -68,15 +67,14 @@ def find_doubts(table: pd.DataFrame) -> pd.DataFrame:
     """
     narrow = np.minimum(table.width, table.height)
     wide = np.maximum(table.width, table.height)
-    has_contrast = table.contrast >= MIN_CONTRAST
-    # A smaller picture is enlarged before it is measured, which blurs any.
-    is_measurable = has_contrast & (narrow >= SIDE)
     doubts = pd.DataFrame()
     doubts["tiny"] = narrow < MIN_SIDE
     doubts["sliver"] = wide > MAX_ELONGATION * narrow
-    doubts["one_colour"] = ~has_contrast
+    doubts["one_colour"] = table.contrast < MIN_CONTRAST
     doubts["very_dark"] = table.brightest < MIN_BRIGHTEST
     doubts["very_bright"] = table.darkest > MAX_DARKEST
+    # A smaller picture is enlarged before it is measured, which blurs any.
+    is_measurable = ~doubts.one_colour & (narrow >= SIDE)
     doubts["blurred"] = is_measurable & (table.sharpness < MIN_SHARPNESS)
     doubts["more_frames"] = table.frames > 1
     return doubts

@@ -133,7 +133,7 @@ def open_store(folder: Path, name: str, dtype: DTypeLike) -> Store:
         dtype: of a row; one of many numbers has their dtype and its shape.
     """
     # Beside `stores` earlier versions keep rows in another way.
-    place = folder / f"stores/loader_{LOADER_VERSION}" / name
+    place = folder / f"stores/loader_{LOADER_VERSION}/{name}"
     store = _open(place, dtype)
     store.refresh()
     return store
