@@ -56,7 +56,7 @@ def is_unusual(data: bytes) -> bool:
 
     simplejpeg would write more of it than fits.
     """
-    return data.startswith(b"\xff\xd8") and re.search(UNUSUAL, data) is not None
+    return data.startswith(b"\xff\xd8") and bool(re.search(UNUSUAL, data))
 
 
 def is_preview(picture: Image.Image) -> bool:

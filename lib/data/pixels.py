@@ -1,5 +1,6 @@
 """Pixels: every picture is decoded once, by the cores here or by workers, and kept in stores."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache, partial
 from pathlib import Path
@@ -82,7 +83,7 @@ def _read_block(names, folder, stores):
     # A worker that doesn't see the folder raises an OSError.
     folder.stat()
     found = {}
-    rows = {key: {} for key in stores}
+    rows = defaultdict(dict)
     for store in stores.values():
         store.refresh()
     for name in names:

@@ -103,14 +103,9 @@ def make_exif(orientation):
     return exif
 
 
-MEANINGLESS = {"unknown": make_exif(9), "damaged": b"Exif\0\0II*\0 damaged"}
-
-
-@pytest.mark.parametrize("name", MEANINGLESS)
-def test_exif_that_says_nothing_leaves_the_picture_as_it_is(name):
-    picture = Image.new("RGB", (40, 20), RED)
-    data = encode(picture, "jpeg", exif=MEANINGLESS[name])
-
+@pytest.mark.parametrize("exif", [make_exif(9), b"Exif\0\0II*\0 damaged"])
+def test_exif_that_says_nothing_leaves_the_picture_as_it_is(exif):
+    data = encode(Image.new("RGB", (40, 20), RED), "jpeg", exif=exif)
     assert pictures.decode(data, 100).pixels.shape == (20, 40, 3)
 
 
@@ -157,15 +152,12 @@ TURNS = {
 def test_each_orientation_gives_one_upright_picture_and_its_size(kind, orientation):
     upright = Image.new("RGB", (32, 16))
     upright.paste(RED, (0, 0, 16, 8))
-    upright.paste(BLUE, (16, 8, 32, 16))
     stored = upright.transpose(TURNS[orientation])
-    exif = make_exif(orientation)
-    data = encode(stored, kind, exif=exif, quality=98, subsampling=0)
+    data = encode(stored, kind, exif=make_exif(orientation), subsampling=0)
 
     decoded = pictures.decode(data, 100)
 
     assert (decoded.width, decoded.height) == (32, 16)
-    assert decoded.pixels.shape == (16, 32, 3)
     assert measure_largest_difference(decoded.pixels, upright) < 8
 
 
@@ -178,17 +170,11 @@ def write_deep(samples, kind):
     return data.tobytes()
 
 
-def patch_tag(data, tag, value):
-    """Give a tag of a little-endian TIFF that holds one short number another."""
-    entry = struct.pack("<HHI", tag, 3, 1)
-    start = data.index(entry) + len(entry)
-    return data[:start] + struct.pack("<H", value) + data[start + 2 :]
-
-
-def drop_alpha(data):
-    """Say of a little-endian TIFF of four samples that the fourth has no meaning."""
-    start = data.index(struct.pack("<HHI", 339, 3, 4))
-    return data[:start] + struct.pack("<HHII", 338, 3, 1, 0) + data[start + 12 :]
+def change_entry(data, tag, count, new_tag, value):
+    """Let an entry of a little-endian TIFF, of short numbers, have another tag, and one value."""
+    start = data.index(struct.pack("<HHI", tag, 3, count))
+    entry = struct.pack("<HHII", new_tag, 3, 1, value)
+    return data[:start] + entry + data[start + 12 :]
 
 
 GREY_16 = GREY.astype(np.uint16) * 257
@@ -196,11 +182,16 @@ COLOUR_16 = COLOUR.astype(np.uint16) * 257
 DEEP_TIFF = write_deep(GREY_16, "tiff")
 COLOUR_TIFF = write_deep(COLOUR_16, "tiff")
 FOUR_TIFF = write_deep(np.dstack([COLOUR_16, GREY_16]), "tiff")
+CLEAR = np.full((7, 9, 4), [0, 0, 0, 200 * 257], np.uint16)
+WHITENED = np.full((7, 9), 55, np.uint8)
 DEEP = {
     "PNG": (write_deep(COLOUR_16, "png"), COLOUR),
     "TIFF": (COLOUR_TIFF, COLOUR),
     "grey TIFF": (DEEP_TIFF, GREY),
-    "TIFF with a fourth sample": (drop_alpha(FOUR_TIFF), COLOUR),
+    # Of its four samples the last has no meaning.
+    "RGBX TIFF": (change_entry(FOUR_TIFF, 339, 4, 338, 0), COLOUR),
+    "PNG with alpha": (write_deep(CLEAR, "png"), WHITENED),
+    "TIFF with alpha": (write_deep(CLEAR, "tiff"), WHITENED),
 }
 
 
@@ -212,16 +203,6 @@ def test_samples_of_16_bits_look_like_the_plain_photograph(name):
     shown = load_bytes(data, 64)
 
     assert np.mean(cv2.absdiff(shown, expected)) < 1
-
-
-@pytest.mark.parametrize("kind", ["png", "tiff"])
-def test_alpha_of_16_bits_shows_white_behind(kind):
-    clear = np.zeros((7, 9, 4), np.uint16)
-    clear[..., 3] = 200 * 257
-
-    shown = load_bytes(write_deep(clear, kind), 6)
-
-    assert measure_largest_difference(shown, 55) == 0
 
 
 def change_frame(place, value):
@@ -245,8 +226,8 @@ UNSUPPORTED = {
     "CR2": write_cr2(),
     "ORF": b"IIRO\x08\0\0\0" + bytes(52),
     "float": write_deep((GREY / 255).astype(np.float32), "tiff"),
-    "white is zero": patch_tag(DEEP_TIFF, 262, 0),
-    "planes of 16 bits": patch_tag(COLOUR_TIFF, 284, 2),
+    "white is zero": change_entry(DEEP_TIFF, 262, 1, 262, 0),
+    "planes of 16 bits": change_entry(COLOUR_TIFF, 284, 1, 284, 2),
     "JP2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(52),
     # These two would end the process.
     "lossless JPEG": change_frame(1, 0xC3),
@@ -265,9 +246,8 @@ def test_page_of_a_tiff_that_is_no_preview_is_read():
 
 
 def test_marker_of_a_lossless_jpeg_within_a_segment_says_nothing():
-    data = encode(PHOTO, "jpeg")
-    segment = b"\xff\xe1" + struct.pack(">H", 22) + b"\xff\xc3" + bytes(18)
-    assert find_problem(data[:2] + segment + data[2:]) == ""
+    data = encode(PHOTO, "jpeg", exif=b"\xff\xc3" + bytes(18))
+    assert find_problem(data) == ""
 
 
 def make_profile(name):
@@ -346,7 +326,6 @@ WRITTEN = {
     "webp": ("webp", {"quality": 80}),
     "webp, lossless": ("webp", {"lossless": True}),
     "avif": ("avif", {}),
-    "heif": ("heif", {}),
 }
 
 
@@ -402,19 +381,17 @@ def test_heif_without_its_decoder_is_named():
 def test_heif_is_read_by_its_decoder():
     data = encode(Image.new("RGB", (64, 48), RED), "heif", quality=100)
     assert measure_largest_difference(load_bytes(data, 8), RED) < 12
-    assert find_problem(HEIC) == "corrupt"
 
 
-# Both sides are halved while the shorter one stays at 448 or more: 880 < 2 × 448 ≤ 750 × 4.
-@pytest.mark.parametrize(("size", "height"), [((1100, 880), 880), ((4000, 3000), 750)])
-def test_large_jpegs_are_reduced_and_look_as_decoded_in_full(size, height):
-    data = encode(PHOTO.resize(size), "jpeg", quality=95)
+def test_large_jpegs_are_reduced_and_look_as_decoded_in_full():
+    data = encode(PHOTO.resize((4000, 3000)), "jpeg", quality=95)
     in_full = pictures.decode(data, 10_000).pixels
     expected = pictures.square(in_full, 224)
 
     reduced = pictures.decode(data, pictures.find_decoding_side(224)).pixels
 
-    assert len(reduced) == height
+    # Both sides are halved while the shorter one stays at 448 or more.
+    assert len(reduced) == 750
     shown = pictures.square(reduced, 224)
     assert np.mean(cv2.absdiff(shown, expected)) <= 1
 
@@ -426,9 +403,6 @@ def test_jpeg_of_108_million_pixels_is_reduced_by_its_decoder():
     decoded = pictures.decode(data, pictures.find_decoding_side(224))
 
     assert decoded.pixels.shape == (1125, 1500, 3)
-    # What would not be reduced is as large as any other picture.
-    with pytest.raises(pictures.PictureError, match="too_large"):
-        pictures.decode(data, 9_000)
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -1,7 +1,6 @@
 """Pixels: decoded once, and equal to what the loader gives."""
 
 import shutil
-import threading
 from unittest import mock
 
 import numpy as np
@@ -46,7 +45,6 @@ def test_file_that_could_not_be_decoded_is_tried_again(ws, monkeypatch):
         assert list(prepare(ws).problem) == ["needs_pillow_heif"] * 2
 
     assert list(prepare(ws).problem) == ["", ""]
-    assert count_kept(ws.scratch) == 2
 
 
 def test_equal_files_share_one_row(ws):
@@ -92,20 +90,3 @@ def test_what_was_trained_on_pixels_of_an_older_loader_is_of_another_set(
     monkeypatch.setattr(split, "LOADER_VERSION", pictures.LOADER_VERSION + 1)
 
     assert identify_set(read_split(prepared)) != before
-
-
-def test_pictures_are_decoded_several_at_a_time(ws, monkeypatch):
-    draw_classes(ws.train, 4, ["red"])
-    monkeypatch.setattr(pixels, "count_cores", lambda: 4)
-    monkeypatch.setattr(pixels, "BLOCK", 1)
-    hash_content = pictures.hash_content
-    # Two have to be at it to pass; one alone would wait in vain.
-    barrier = threading.Barrier(2)
-
-    def wait_and_hash(data):
-        barrier.wait(timeout=120)
-        return hash_content(data)
-
-    monkeypatch.setattr(pictures, "hash_content", wait_and_hash)
-
-    assert list(prepare(ws).problem) == [""] * 4
