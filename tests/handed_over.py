@@ -99,7 +99,7 @@ def compare(results: Path, name: str, places: list[str]) -> pd.DataFrame:
     files = [Path(file).resolve() for file in predict.list_files(places)]
     model, record = saved.open_model(results / f"models/{name}.keras")
     predicted = ask_model(model, record, files)
-    phone = litert.open_litert(results / f"models/{name}.tflite")
+    phone = litert.LiteRTModel(results / f"models/{name}.tflite")
     rows = {"LiteRT file": measure(ask_model(phone, record, files), predicted)}
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(

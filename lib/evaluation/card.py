@@ -33,6 +33,7 @@ def write_card(
     is_train = read_split(ws).part == "train"
     text = open_template("card.md.jinja").render(
         record=record,
+        demo=ws.is_demo,
         is_flattered=is_flattered,
         score=score,
         mistakes=mistakes,

@@ -125,7 +125,9 @@ def open_template(name: str) -> jinja2.Template:
 
 def save_page(ws: Workspace, name: str, **content: object) -> str:
     """Write a page of the results from its template; return a line on how large it is."""
-    text = open_template(f"{name}.jinja").render(content, results=ws.results)
+    text = open_template(f"{name}.jinja").render(
+        content, demo=ws.is_demo, results=ws.results
+    )
     path = ws.file(name)
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")

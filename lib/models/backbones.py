@@ -10,14 +10,10 @@ from pathlib import Path
 import keras
 from requests import RequestException
 
-from lib.base.workspace import Workspace, read_table
-from lib.models.networks import PRESET, Network, check_application, split_spec
+from lib.base.workspace import Workspace
+from lib.models.networks import PRESET, SIDES, Network, check_application, split_spec
 from lib.models.record import read_record
 
-# Sides in pixels of the pictures that they were trained on; 224 where none is named.
-SIDES = (
-    read_table(Path(__file__).with_name("image_sizes.csv")).set_index("network").side
-)
 # Of networks that could not be downloaded.
 ADVICE = (
     ". Presets (hub:) lie on Kaggle: where it asks for a licence, accept it at kaggle.com/models/keras, "
@@ -58,7 +54,8 @@ def load_backbone(
     try:
         network = _load(name, weights, size, options)
     except Exception as error:
-        is_download = _is_failed_download(error)
+        # kagglehub says by its kind that a download failed, and Keras in words.
+        is_download = isinstance(error, RequestException) or "URL fetch" in str(error)
         if is_download and ws is not None and ws.is_demo:
             print(
                 f"Note: {name}'s weights could not be downloaded: a small network that has learned "
@@ -74,11 +71,6 @@ def load_backbone(
         ) from error
     network.model.trainable = False
     return network._replace(spec=spec)
-
-
-def _is_failed_download(error):
-    """Tell whether a download failed, which kagglehub says by its kind and Keras in words."""
-    return isinstance(error, RequestException) or "URL fetch failure" in str(error)
 
 
 def _load(name, weights, size, options):
@@ -103,7 +95,7 @@ def _load_application(name, weights, size, **options):
     """Build a model of keras.applications on preprocessed pixels."""
     check_application(name)
     build = getattr(keras.applications, name)
-    size = size or int(SIDES.get(name, 224))
+    size = size or int(SIDES[name])
     pixels = keras.Input((size, size, 3), name="pixels")
     model = build(
         input_tensor=inspect.getmodule(build).preprocess_input(pixels),

@@ -1,5 +1,6 @@
 """Checkpoints: all that a training needs to go on after an epoch, in one file."""
 
+import json
 import time
 from pathlib import Path
 
@@ -9,8 +10,6 @@ import numpy as np
 from lib.base.storage import atomic_write
 from lib.data.generators import Batches
 from lib.models.keys import describe_settings
-
-HISTORY_COLUMNS = ["epoch", "accuracy", "loss", "val_accuracy", "val_loss", "seconds"]
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -35,7 +34,8 @@ class Checkpoint(keras.callbacks.Callback):
         self.name = name
         self.batches = batches
         self.epochs = epochs
-        self.rows = []  # of the history
+        # One per epoch: epoch (from 1), what Keras logs, seconds.
+        self.rows = []
         self.progress = None  # a bar, which the training opens and closes
         model.optimizer.build(model.trainable_variables)
         self.variables = model.variables + model.optimizer.variables
@@ -48,26 +48,16 @@ class Checkpoint(keras.callbacks.Callback):
         try:
             with np.load(self.path, allow_pickle=False) as kept:
                 rows, *values = kept.values()
+            self.rows = json.loads(str(rows))
         # numpy and zipfile have several for a damaged file.
         except Exception as error:
             print(f"Note: {self.path} is damaged, so its training starts anew: {error}")
             return
         for variable, value in zip(self.variables, values, strict=True):
             variable.assign(value)
-        self.rows = rows.tolist()
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Check that `fit` does what the training is known by, since afterwards it would be too late.
-
-        Raises:
-            ValueError: it would train other epochs or batches, or the model is no longer as it was built.
-        """
-        expected = {"epochs": self.epochs, "steps": len(self.batches)}
-        if not expected.items() <= self.params.items():
-            raise ValueError(
-                f"{self.name}: `fit` has {self.params}, and this training {expected}: change EPOCHS or "
-                "BATCH_SIZE in the cell of the parameters, and run all cells again."
-            )
+        """Check that the model is as it was built; a ValueError if not."""
         if _list_fixed(self.model) != self.built:
             raise ValueError(
                 f"{self.name}: the model was changed after it was built: set its layers, what learns and "
@@ -75,12 +65,21 @@ class Checkpoint(keras.callbacks.Callback):
             )
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Tell the batches the epoch; a ValueError where it doesn't follow on the last one."""
-        done = len(self.rows)
-        if epoch != done:
+        """Check that `fit` does what the training is known by, and tell the batches the epoch.
+
+        Raises:
+            ValueError: it would train other epochs or batches; afterwards it would be too late.
+        """
+        expected = {
+            "epoch": len(self.rows),
+            "epochs": self.epochs,
+            "steps": len(self.batches),
+        }
+        given = self.params | {"epoch": epoch}
+        if not expected.items() <= given.items():
             raise ValueError(
-                f"{self.name}: epoch {epoch + 1} can't follow on {done}: call `fit` once, with "
-                "**run.options."
+                f"{self.name}: `fit` has {given}, and this training {expected}: call it once, with "
+                "**run.options, and change EPOCHS or BATCH_SIZE in the cell of the parameters alone."
             )
         self.batches.epoch = epoch
         self.started = time.perf_counter()
@@ -93,22 +92,20 @@ class Checkpoint(keras.callbacks.Callback):
         """Add a row to the history, and write the file.
 
         Raises:
-            FloatingPointError: the loss is infinite or no number.
+            FloatingPointError: a loss is infinite or no number.
         """
-        seconds = time.perf_counter() - self.started
-        # The weights that the last step made show in the latter alone.
-        for kind in ("loss", "val_loss"):
-            if not np.isfinite(logs[kind]):
-                raise FloatingPointError(
-                    f"{self.name}: the {kind} of epoch {epoch + 1} is {logs[kind]}: take a tenth of the "
-                    "learning rate."
-                )
-        scores = [logs[column] for column in HISTORY_COLUMNS[1:-1]]
-        self.rows.append([epoch + 1, *scores, seconds])
+        row = {"epoch": epoch + 1} | logs
+        row["seconds"] = time.perf_counter() - self.started
+        # The weights that the last step made show in val_loss alone.
+        if not np.isfinite(list(row.values())).all():
+            raise FloatingPointError(
+                f"{self.name}: epoch {epoch + 1} gives {logs}: take a tenth of the learning rate."
+            )
+        self.rows.append(row)
         self.progress.set_postfix(epoch=f"{epoch + 1}/{self.epochs}", **logs)
         values = map(keras.ops.convert_to_numpy, self.variables)
         with atomic_write(self.path) as part:
-            np.savez(part, self.rows, *values)
+            np.savez(part, json.dumps(self.rows), *values)
 
 
 def _list_fixed(model):

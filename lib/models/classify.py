@@ -11,7 +11,7 @@ from lib.base.machine import count_cores
 from lib.base.work import show_progress
 from lib.data import pictures
 from lib.data.listing import escape
-from lib.models.parts import expose_features, has_backbone
+from lib.models.parts import expose_features
 from lib.models.record import Record
 from lib.models.temperature import apply_temperature
 
@@ -21,7 +21,7 @@ BATCH = 32
 def predict_files(model: keras.Model, folder: Path, files: list) -> tuple:
     """Ask a model about one or more files, relative to a folder, in one pass.
 
-    A `LiteRTModel` is asked like any other model.
+    A `litert.LiteRTModel` is asked like any other model.
 
     Returns:
         Its own probabilities, float32 (n, classes); features, float32 (n, d), where d is
@@ -29,8 +29,7 @@ def predict_files(model: keras.Model, folder: Path, files: list) -> tuple:
         `pictures.PictureError` for a file that can't be read, whose rows mean nothing, as those of a
         picture whose answer is no number, which is told, too.
     """
-    gives_features = isinstance(model, keras.Model) and has_backbone(model)
-    network = expose_features(model) if gives_features else model
+    network = expose_features(model) if isinstance(model, keras.Model) else model
     size = model.input_shape[1]
     paths = [Path(folder, file) for file in files]
     # A batch always has 32 places, so that no answer depends on the other pictures.
@@ -45,15 +44,14 @@ def predict_files(model: keras.Model, folder: Path, files: list) -> tuple:
             block = paths[start : start + BATCH]
             problems += pool.map(_fill, images, block)
             answers = network.predict_on_batch(images)
-            if not gives_features:
+            if not isinstance(answers, list):
                 answers = [answers, answers[:, :0]]
             y_prob.append(answers[0][: len(block)])
             features.append(answers[1][: len(block)])
     y_prob = np.concatenate(y_prob)
     # The first class would be the answer.
     is_number = np.isfinite(y_prob).all(axis=1)
-    is_told = is_number | (np.array(problems) != "")
-    problems = np.where(is_told, problems, "the model gives no number")
+    problems = np.where(is_number, problems, "the model gives no number")
     return y_prob, np.concatenate(features), problems
 
 
@@ -112,10 +110,9 @@ def _rank_classes(y_prob, shown, names, top):
     """Return columns of the most probable classes, with the probabilities that are shown."""
     ranked = np.argsort(-y_prob, axis=1, kind="stable")
     highest = np.take_along_axis(shown, ranked, axis=1)
-    table = pd.DataFrame({"index": ranked[:, 0]})
-    for rank in range(top):
-        ending = f"_{rank + 1}" if rank else ""
-        table[f"label{ending}"] = names[ranked[:, rank]]
-        table[f"probability{ending}"] = highest[:, rank]
-    table.insert(1, "index", table.pop("index"))
-    return table
+    best = ranked[:, 0]
+    columns = {"label": names[best], "index": best, "probability": highest[:, 0]}
+    for rank in range(1, top):
+        columns[f"label_{rank + 1}"] = names[ranked[:, rank]]
+        columns[f"probability_{rank + 1}"] = highest[:, rank]
+    return pd.DataFrame(columns)

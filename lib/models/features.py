@@ -43,9 +43,8 @@ def cached_features(
     if len(missing):
         require_room(ws.scratch, len(missing) * store.dtype.itemsize, "the features")
         network = _save_extractor(extractor, store) if ws.cluster else extractor
-        blocks = []
-        for start in range(0, len(missing), BATCH):
-            blocks.append(Selection(images.store, missing[start : start + BATCH]))
+        cuts = range(BATCH, len(missing), BATCH)
+        blocks = [Selection(images.store, part) for part in np.split(missing, cuts)]
         done = run_blocks(
             compute_block,
             blocks,

@@ -53,12 +53,8 @@ def _describe_config(config):
     meant does.
     """
     numbers = {}
-
-    def find_number(name: re.Match) -> str:
-        return str(numbers.setdefault(name[0], len(numbers)))
-
     text = json.dumps(simplify(config), sort_keys=True)
-    return NAME.sub(find_number, text)
+    return NAME.sub(lambda name: str(numbers.setdefault(name[0], len(numbers))), text)
 
 
 def make_keys(

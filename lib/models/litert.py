@@ -2,8 +2,6 @@
 
 import textwrap
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -11,16 +9,22 @@ import numpy as np
 
 from lib.base.machine import count_cores
 from lib.base.storage import atomic_write
-from lib.models.parts import expose_features, has_backbone
+from lib.models.parts import expose_features
 
 
-@dataclass(frozen=True)
 class LiteRTModel:
     """An opened LiteRT file, which is asked like a model, picture by picture."""
 
-    name: str
-    input_shape: tuple  # (None, size, size, 3)
-    run: Callable  # takes `images`, uint8 (1, size, size, 3)
+    def __init__(self, path: Path):
+        from tensorflow import lite
+
+        # TensorFlow says at each use that its interpreter moves to ai-edge-litert.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            interpreter = lite.Interpreter(str(path), num_threads=count_cores())
+        (taken,) = interpreter.get_input_details()
+        self.name = path.name
+        self.input_shape = (None, *taken["shape"][1:].tolist())
+        self.run = interpreter.get_signature_runner()
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:
         """Return probabilities, float32 (n, classes), of pictures, uint8."""
@@ -28,12 +32,23 @@ class LiteRTModel:
         return np.vstack(answers)
 
 
-def export_litert(model: keras.Model, path: Path) -> None:
-    """Write a model as a LiteRT file, its weights in float16.
+def try_export(model: keras.Model, path: Path) -> str:
+    """Write a model as a LiteRT file, its weights in float16; return "", or why there is no file.
 
     It takes a uint8 picture and gives probabilities; a model with a backbone gives its
     features, too: `output_0` and `output_1`.
     """
+    try:
+        _export(model, path)
+    # A converter refuses a network in many ways; no result is lost by that.
+    except Exception as error:
+        path.unlink(missing_ok=True)
+        return f"{path.name} can't be made: {textwrap.shorten(str(error), 250)}"
+    return ""
+
+
+def _export(model, path):
+    """Let Keras convert a model that takes a single picture."""
     import tensorflow as tf
 
     tf.get_logger().setLevel("WARNING")  # It names temporary folders.
@@ -41,43 +56,18 @@ def export_litert(model: keras.Model, path: Path) -> None:
     # One version of Keras heeds the shape of the first, another that of the second.
     picture = keras.Input(batch_shape=shape, dtype="uint8", name="images")
     signature = [keras.InputSpec(shape=shape, dtype="uint8", name="images")]
-    network = expose_features(model) if has_backbone(model) else model
-    probabilities = network(keras.ops.cast(picture, "float32"), training=False)
-    answer = keras.Model(picture, probabilities)
-    # Phones have LiteRT's own operations alone; Keras would admit TensorFlow's.
-    target = {
-        "supported_types": [tf.float16],
-        "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS],
-    }
+    network = expose_features(model)
+    answers = network(keras.ops.cast(picture, "float32"), training=False)
     with atomic_write(path) as part:
-        answer.export(
+        keras.Model(picture, answers).export(
             str(part),
             format="litert",
             input_signature=signature,
             verbose=False,
             optimizations=[tf.lite.Optimize.DEFAULT],
-            target_spec=target,
+            # Phones have LiteRT's own operations alone; Keras would admit TensorFlow's.
+            target_spec={
+                "supported_types": [tf.float16],
+                "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS],
+            },
         )
-
-
-def open_litert(path: Path) -> LiteRTModel:
-    """Open a LiteRT file."""
-    from tensorflow import lite
-
-    # TensorFlow says at each use that its interpreter moves to ai-edge-litert.
-    with warnings.catch_warnings(action="ignore", category=UserWarning):
-        interpreter = lite.Interpreter(str(path), num_threads=count_cores())
-    run = interpreter.get_signature_runner()
-    (taken,) = interpreter.get_input_details()
-    return LiteRTModel(path.name, (None, *taken["shape"][1:].tolist()), run)
-
-
-def try_export(model: keras.Model, path: Path) -> str:
-    """Write a model as `export_litert` does; return "", or why there is no file."""
-    try:
-        export_litert(model, path)
-    # A converter refuses a network in many ways; no result is lost by that.
-    except Exception as error:
-        path.unlink(missing_ok=True)
-        return f"{path.name} can't be made: {textwrap.shorten(str(error), 250)}"
-    return ""

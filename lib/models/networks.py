@@ -1,6 +1,5 @@
 """What the spec of a network tells: its name, its size, and what it has learned from: `origins.csv`."""
 
-import importlib.util
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from lib.base.parameters import suggest
 from lib.base.paths_file import check_exists
 from lib.base.workspace import read_table
-from lib.models.record import Record
 
 # The chain asks about networks, and Keras would keep its memory as long as that runs.
 if TYPE_CHECKING:
@@ -17,6 +15,10 @@ if TYPE_CHECKING:
 PRESET = "hub:"
 # What is known of pretrained networks: the first row counts whose `begins` a name begins with.
 KNOWN = read_table(Path(__file__).with_name("origins.csv")).set_index("begins")
+# Of every model of keras.applications the side in pixels of the pictures that it was trained on.
+SIDES = (
+    read_table(Path(__file__).with_name("image_sizes.csv")).set_index("network").side
+)
 
 
 class Network(NamedTuple):
@@ -63,24 +65,20 @@ def look_up(parameters: dict) -> None:
 
 def check_application(name: str) -> None:
     """Check that keras.applications has a model, without importing Keras; a ValueError if not."""
-    package = importlib.util.find_spec("keras").submodule_search_locations[0]
-    listed = Path(package, "applications/__init__.py").read_text(encoding="utf-8")
-    known = re.findall(r" as ([A-Z]\w+)", listed)
-    if name not in known:
-        raise ValueError(f"keras.applications has no {name!r}{suggest(name, known)}")
+    if name not in SIDES:
+        raise ValueError(
+            f"keras.applications has no {name!r}{suggest(name, SIDES.index)}"
+        )
 
 
 def name_network(spec: str) -> str:
     """Return what files of a network are called: `dinov2_small_224` of `hub:dinov2_small@224`."""
-    network, size = split_spec(spec)
     # The address of a preset may end in its version.
-    network = re.sub(r"/\d+/?$|\.keras$", "", network.removeprefix(PRESET))
+    ending = r"(/\d+/?|\.keras)(?=@\d+$|$)"
+    network = re.sub(ending, "", spec.removeprefix(PRESET))
     # TensorFlow asks that a name begins with a letter or a digit, and has no others.
     name = re.sub(r"[^a-z\d.-]+", "_", Path(network).name.lower())
-    name = name.lstrip("_.-") or "network"
-    if size:
-        return f"{name}_{size}"
-    return name
+    return name.lstrip("_.-") or "network"
 
 
 def describe_origin(spec: str, weights: str) -> dict[str, str]:
@@ -107,36 +105,22 @@ def describe_origin(spec: str, weights: str) -> dict[str, str]:
     return origin
 
 
-def describe_base(base: Network | Record | None) -> dict:
-    """Return the fields of a record about the network, or the saved model, that a model is built on."""
-    if base is None:
-        return {"kind": "scratch"}
-    if isinstance(base, Record):
-        return {
-            "kind": "finetuned",
-            "network": base.network,
-            "weights": base.weights,
-            "backbone_origin": base.backbone_origin,
-        }
+def describe_base(base: Network) -> dict:
+    """Return the fields of a record about the network that a model is built on."""
     return {
-        "kind": "transfer",
         "network": name_network(base.spec),
         "weights": base.weights,
         "backbone_origin": describe_origin(base.spec, base.weights),
     }
 
 
-def list_settings(parameters: dict, base: dict) -> dict:
-    """Return the parameters of a notebook, but for its seeds, as they stand in a record.
+def list_settings(parameters: dict) -> dict:
+    """Return the parameters of a notebook, by their names in capitals, as they stand in a record.
 
-    Args:
-        parameters: by their names, in capitals.
-        base: of `describe_base`, whose network and weights name no folder.
+    Seeds, network and weights have fields of their own, which name no folder.
     """
-    settings = {
-        name.lower(): value for name, value in parameters.items() if "SEED" not in name
+    return {
+        name.lower(): value
+        for name, value in parameters.items()
+        if name not in ("SEED", "SEEDS", "BACKBONE", "WEIGHTS")
     }
-    if base["kind"] != "scratch":
-        settings["backbone"] = base["network"]
-        settings["weights"] = base["weights"]
-    return settings

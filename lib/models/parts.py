@@ -59,7 +59,12 @@ def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
 
 
 def expose_features(model: keras.Model) -> keras.Model:
-    """Make of a model with a backbone one that gives probabilities and, from the same pass, features."""
+    """Make of a model with a backbone one that gives probabilities and, from the same pass, features.
+
+    One without a backbone is returned as it is.
+    """
+    if not has_backbone(model):
+        return model
     outputs = [*model.outputs, model.layers[-2].output]
     return keras.Model(model.inputs, outputs, name=model.name)
 

@@ -45,10 +45,10 @@ class Record:
     image_size: int  # side of the pictures, in pixels
     file_hash: str = ""  # `saved.hash_model`
     configuration: str = ""  # of which it is one training
-    kind: str = ""  # how it was made: scratch, transfer, linear, finetuned, multilabel
-    notebook: str = ""
+    kind: str = (
+        "scratch"  # how it was made: scratch, transfer, linear, finetuned, multilabel
+    )
     split_hash: str = ""  # `split.identify_set` of the pictures it learned from
-    demo: bool = False
     key: str = ""  # of all that decided the training
     family: str = (
         ""  # of the same without the seed and the first weights of what learned
@@ -60,7 +60,8 @@ class Record:
     backbone_origin: dict = field(default_factory=dict)  # `networks.describe_origin`
     characteristics: str = ""
     purpose: str = ""
-    history: dict = field(default_factory=dict)  # as in `training.Trained`
+    # Rows as in `training.Run`.
+    history: list[dict] = field(default_factory=list)
     seconds: float | None = None
     parameters_total: int | None = None
     parameters_trainable: int | None = None
@@ -154,8 +155,8 @@ def _read(path, kind):
     names = [each.name for each in fields(kind)]
     try:
         content = read_json(path)
-        known = [name for name in names if content.get(name) is not None]
-        return build(kind, {name: content[name] for name in known})
+        known = {name: content[name] for name in names if content.get(name) is not None}
+        return build(kind, known)
     except (OSError, TypeError, ValueError):
         return None
 
@@ -175,7 +176,7 @@ def update_record(ws: Workspace, record: Record, **facts: object) -> Record:
 def list_records(
     ws: Workspace, kinds: Collection[str] = (), name: str = ""
 ) -> list[Record]:
-    """List the models of the current split that name one label, in the order of the notebooks.
+    """List the models of the current split that name one label, the oldest first.
 
     Trainings of one configuration count together where they are of the family of the newest, and each
     seed counts once. A note names a model that is left out, and says why.
@@ -196,7 +197,7 @@ def list_records(
     for record in current:
         if record.family == families[record.configuration]:
             runs[record.configuration, record.seed] = record
-    records = sorted(runs.values(), key=attrgetter("notebook", "name"))
+    records = list(runs.values())
     for record in found:
         if record not in records:
             why = "it is of other pictures, labels or parts, or was trained again since"
@@ -204,9 +205,9 @@ def list_records(
     if name:
         records = [each for each in records if each.name == name]
     if not records:
-        asked = filter(None, [" or ".join(kinds), "model", name])
+        asked = f"{' or '.join(kinds)} model {name}".strip()
         raise FileNotFoundError(
-            f"{ws.results / 'models'} has no {' '.join(asked)} of the current split: run 02_baseline_cnn "
+            f"{ws.results / 'models'} has no {asked} of the current split: run 02_baseline_cnn "
             "(scratch), 04_resnet50_transfer (transfer) or 05_backbones (linear) first."
         )
     return records

@@ -25,12 +25,11 @@ TOLERANCE = 1e-4
 ROUGH_TOLERANCE = 0.1
 
 
-def describe_model(model: keras.Model, ws: Workspace, **facts: object) -> Record:
+def describe_model(model: keras.Model, **facts: object) -> Record:
     """Make the record of a model of what it is, of this machine, and of facts.
 
     Args:
         model: RGB pictures of 0-255 in, probabilities out.
-        ws: the workspace.
         facts: further fields of `Record`, by their names; they go before.
     """
     own = {
@@ -42,7 +41,6 @@ def describe_model(model: keras.Model, ws: Workspace, **facts: object) -> Record
         "versions": find_versions(PACKAGES),
         "hardware": describe_environment().splitlines()[-1],
         "date": time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime()),
-        "demo": ws.is_demo,
     }
     return Record(**own | facts)
 
@@ -67,15 +65,13 @@ def write_model(model: keras.Model, path: Path) -> None:
 
     The same model gives the same bytes.
     """
-    text = json.dumps(simplify(model.get_config()))
-    config = json.loads(re.sub("mixed_b?float16", "float32", text))
-    plain = type(model).from_config(config)
+    plain = type(model).from_config(simplify(model.get_config()))
     plain.set_weights(model.get_weights())
     plain.save(path)
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}
-    saved = json.loads(members["config.json"])
-    members["config.json"] = json.dumps(simplify(saved))
+    config = json.dumps(simplify(json.loads(members["config.json"])))
+    members["config.json"] = re.sub("mixed_b?float16", "float32", config)
     # The date stands in the record.
     members["metadata.json"] = json.dumps({"keras_version": keras.__version__})
     with zipfile.ZipFile(path, "w") as file:

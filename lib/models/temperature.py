@@ -50,11 +50,10 @@ def fit_temperature(y_true: np.ndarray, y_prob: np.ndarray) -> float:
     if min(is_right.sum(), (~is_right).sum()) < MIN_ANSWERS:
         return 1.0
 
-    def find_loss(logarithm: float) -> float:
-        return measure_loss(y_true, apply_temperature(y_prob, np.exp(logarithm)))
-
     found = minimize_scalar(
-        find_loss,
+        lambda logarithm: measure_loss(
+            y_true, apply_temperature(y_prob, np.exp(logarithm))
+        ),
         bounds=np.log(RANGE),
         method="bounded",
         options={"xatol": 1e-4},

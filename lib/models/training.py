@@ -12,9 +12,8 @@ from lib.base.work import show_progress
 from lib.base.workspace import Workspace
 from lib.data import generators
 from lib.data.generators import Batches
-from lib.models import keys, saved
-from lib.models.checkpoint import HISTORY_COLUMNS, Checkpoint
-from lib.models.networks import Network, describe_base, list_settings
+from lib.models import keys, networks, saved
+from lib.models.checkpoint import Checkpoint
 from lib.models.record import Record, read_record
 
 
@@ -31,14 +30,10 @@ class Run:
     record: Record
     checkpoint: Checkpoint
 
-
-@dataclass(frozen=True)
-class Trained:
-    """A training that came to its end, in this loop or an earlier one."""
-
-    model: keras.Model  # as it was trained: pictures in, probabilities out
-    # One row per epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds.
-    history: pd.DataFrame
+    @property
+    def history(self) -> pd.DataFrame:
+        """One row per epoch: epoch (from 1), accuracy, loss, val_accuracy, val_loss, seconds."""
+        return pd.DataFrame(self.record.history)
 
 
 def set_seed(seed: int, deterministic: bool) -> None:
@@ -55,9 +50,7 @@ def set_seed(seed: int, deterministic: bool) -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def compute_class_weights(
-    y_true: np.ndarray, num_classes: int, strategy: str
-) -> dict[int, float] | None:
+def compute_class_weights(y_true: np.ndarray, strategy: str) -> dict[int, float] | None:
     """Return how much a picture of each class counts in the loss, or None for the strategy "none".
 
     "balanced" is n / (classes × pictures of the class), so that every class counts as much as any
@@ -65,7 +58,8 @@ def compute_class_weights(
     """
     if strategy == "none":
         return None
-    weights = len(y_true) / (num_classes * np.bincount(y_true))
+    counts = np.bincount(y_true)
+    weights = len(y_true) / (len(counts) * counts)
     return dict(enumerate(weights.tolist()))
 
 
@@ -91,8 +85,7 @@ class Runs:
         ws: the workspace.
         parameters: of the notebook; EPOCHS counts and, where there, CLASS_WEIGHTS and DETERMINISTIC.
         seeds: the names of all models but the first end in @ and the seed.
-        base: the network, or the record of the saved model, that the model is built on.
-        facts: notebook, characteristics and purpose, as fields of the record.
+        facts: further fields of the record, such as those of `networks.describe_base`.
 
     Attributes:
         first: the training with the first seed; None before a loop has finished it.
@@ -110,22 +103,14 @@ class Runs:
         ws: Workspace,
         parameters: dict,
         seeds: Sequence[int],
-        *,
-        base: Network | Record | None = None,
-        **facts: str,
+        **facts: object,
     ):
-        part = batches[0].part
         self.build = build
         self.batches = batches
         self.ws = ws
         self.parameters = parameters
         self.seeds = seeds
-        facts |= describe_base(base)
-        self.facts = facts | {
-            "class_names": part.class_names,
-            "split_hash": part.set_hash,
-            "parameters": list_settings(parameters, facts),
-        }
+        self.facts = facts
         self.epochs = parameters["EPOCHS"]
         if self.epochs == "auto":
             raise ValueError('EPOCHS "auto" is for 04: write a number, say 20.')
@@ -141,7 +126,7 @@ class Runs:
             if record is None:
                 yield from self._offer(run)
                 record = self._save(run)
-            self.first = self.first or Trained(run.whole, pd.DataFrame(record.history))
+            self.first = self.first or replace(run, record=record)
 
     def _prepare(self, seed):
         """Build the model of one seed, and what `fit` needs for it."""
@@ -153,9 +138,7 @@ class Runs:
         train = replace(train, seed=seed)
         batches = [train, validation]
         class_weights = compute_class_weights(
-            train.y_true,
-            train.num_classes,
-            self.parameters.get("CLASS_WEIGHTS", "none"),
+            train.y_true, self.parameters.get("CLASS_WEIGHTS", "none")
         )
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
         identity = keys.make_keys(model, whole, batches, decisive, seed)
@@ -163,7 +146,13 @@ class Runs:
         if self.first is not None:
             name += f"@{seed}"
         record = saved.describe_model(
-            whole, self.ws, name=name, **identity, **self.facts
+            whole,
+            name=name,
+            class_names=train.part.class_names,
+            split_hash=train.part.set_hash,
+            parameters=networks.list_settings(self.parameters),
+            **identity,
+            **self.facts,
         )
         path = self.ws.file("checkpoints", f"{name}-{record.key[:16]}.npz")
         if self.is_anew:
@@ -222,17 +211,13 @@ class Runs:
 
     def _save(self, run):
         """Save a trained model, checked on some pictures."""
-        history = pd.DataFrame(run.checkpoint.rows, columns=HISTORY_COLUMNS)
-        history = history.astype({"epoch": int})
+        history = run.checkpoint.rows
+        seconds = sum(row["seconds"] for row in history)
         validation = self.batches[1]
         return saved.save(
             run.whole,
             self.ws,
-            replace(
-                run.record,
-                history=history.to_dict("list"),
-                seconds=round(float(history.seconds.sum()), 1),
-            ),
+            replace(run.record, history=history, seconds=round(seconds, 1)),
             pictures=validation.part.pictures[:32],
             y_prob=run.model.predict_on_batch(validation.inputs[:32]),
         )

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from nbconvert.filters import markdown2html
 
+from lib.base.workspace import Workspace
 from lib.evaluation import card, metrics
 from lib.models.record import Record, SetLimit
 
@@ -140,17 +141,23 @@ def test_most_frequent_mistakes_are_counted(write):
 
 
 @pytest.mark.parametrize(
-    ("notice", "about"),
+    ("notice", "is_demo", "weights"),
     [
-        ("**Demo**", {"demo": True}),
-        ("**Untrained backbone**", {"weights": "untrained"}),
-        ("**", {}),
+        ("**Demo**", True, "from scratch"),
+        ("**Untrained backbone**", False, "untrained"),
+        ("", False, "from scratch"),
     ],
 )
-def test_demo_and_untrained_weights_are_said_before_anything_else(write, notice, about):
-    _, text, _ = write(**about)
+def test_demo_and_untrained_weights_are_said_before_anything_else(
+    write, notice, is_demo, weights, monkeypatch
+):
+    monkeypatch.setattr(Workspace, "is_demo", is_demo)
 
-    assert (notice in text.split("\n## ")[0]) == bool(about)
+    _, text, _ = write(weights=weights)
+
+    before = text.split("\n## ")[0]
+    assert notice in before
+    assert ("**" in before) == bool(notice)
 
 
 def test_origin_of_the_weights_is_what_the_json_says(write):

@@ -23,7 +23,7 @@ from handed_over import ask_model, ask_page, measure, read_answers
 from PIL import Image
 
 from lib import predict
-from lib.base.workspace import read_table
+from lib.base.workspace import REPOSITORY, read_table
 from lib.data.label_files import read_labels
 from lib.evaluation import metrics, model_page
 from lib.evaluation.wording import format_percent
@@ -41,7 +41,6 @@ RECORD = Record(
     image_size=SIDE,
     temperature=1.7,
     weights="untrained",
-    demo=True,
     network="net",
     backbone_origin={"licence": "Own <b>", "asks": "a copy of it", "source": "page"},
     answer_sets=SetLimit(0.8, limit=0.3, groups=60),
@@ -70,13 +69,15 @@ def write_page(ws, **options):
 @pytest.fixture(scope="module")
 def handed(tmp_path_factory, drawn):
     """A workspace with model.html of a model that looks at patches, and the model."""
+    drawn_ones = REPOSITORY / "demo/pictures/train"
     ws = make_workspace(tmp_path_factory.mktemp("handed"))
+    ws = replace(ws, train=drawn_ones)
     try:
         model_page.fetch_runtime(ws.scratch / "downloads")
     except OSError as error:
         pytest.skip(f"the page can't be tried: {error}")
     model = build_model()
-    litert.export_litert(model, ws.file("models", "small.tflite"))
+    litert.try_export(model, ws.file("models", "small.tflite"))
     write_page(ws, examples=[drawn[6], drawn[-1]])
     return ws, model
 

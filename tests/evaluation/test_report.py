@@ -48,7 +48,6 @@ def save_described(ws, model, **facts):
     rows = split.read_split(ws)
     record = saved.describe_model(
         model,
-        ws,
         class_names=sorted(set(rows.label)),
         split_hash=split.identify_set(rows),
         family=model.name,
@@ -75,7 +74,6 @@ def save_model(ws, name, weights, **parameters):
         ws,
         model,
         kind="scratch",
-        notebook=name,
         seed=0,
         seconds=0.0,
         parameters={"file": HOSTILE} | parameters,

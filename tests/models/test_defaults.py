@@ -101,7 +101,7 @@ def test_fine_tuned_model_is_handed_over(ws, lesson):
     known, _ = resemblance.gather_known(ws, model, record)
 
     assert reason == ""
-    phone = litert.open_litert(path.with_suffix(".tflite"))
+    phone = litert.LiteRTModel(path.with_suffix(".tflite"))
     assert np.allclose(phone.predict_on_batch(images), y_prob, atol=0.01)
     assert len(known) == (read_split(ws).part == "train").sum()
 

@@ -52,8 +52,8 @@ def test_file_answers_like_the_model_and_holds_half_precision(tmp_path):
     expected = np.asarray(model.predict_on_batch(images))
     assert expected.std() > 0.01
 
-    litert.export_litert(model, path)
-    opened = litert.open_litert(path)
+    assert litert.try_export(model, path) == ""
+    opened = litert.LiteRTModel(path)
 
     assert opened.input_shape == (None, 12, 12, 3)
     assert np.allclose(opened.predict_on_batch(images), expected, atol=0.005)

@@ -36,8 +36,8 @@ def train_network(ws, seeds, units=4, batches=None, epochs=1):
 
 
 def name_records(ws, *filters):
-    """Return the names of the models that count."""
-    return [record.name for record in list_records(ws, *filters)]
+    """Return the names of the models that count, sorted: dates of one second leave open which is older."""
+    return sorted(record.name for record in list_records(ws, *filters))
 
 
 def test_a_changed_network_is_not_averaged_with_earlier_seeds_and_a_note_says_so(

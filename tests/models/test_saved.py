@@ -13,7 +13,7 @@ from lib.base import workspace
 from lib.models import keys, saved
 from lib.models.record import Record, update_record
 
-RECORD = Record("tiny", ["a", "b", "c"], 8, key="one", history={"epoch": [1]})
+RECORD = Record("tiny", ["a", "b", "c"], 8, key="one", history=[{"epoch": 1}])
 COLAB = (workspace.REPOSITORY / "tests/colab.txt").read_text(encoding="utf-8")
 PICTURES = np.full((1, 8, 8, 3), 100, np.uint8)
 
