@@ -14,28 +14,21 @@ from lib.data.pictures import ENDINGS, sniff
 JUNK = re.compile(
     r"\..*|__MACOSX|@eaDir|#recycle|\$RECYCLE\.BIN|System Volume Information|thumbnails|Thumbs\.db|desktop\.ini"
 )
+# What `_find_problem` says of a folder that is entered.
+FOLDER = "folder"
 # Problems of files that make no folder a class.
 NO_PICTURE = "junk mask not_a_picture not_a_file empty".split()
 NOTHING = NO_PICTURE + ["circular_link", "unreadable"]
 
 
-def is_junk(name: str) -> bool:
-    """Tell whether a file or folder was left by a program: hidden ones and a few more."""
-    return bool(JUNK.fullmatch(name))
-
-
 def list_folders(folder: Path) -> list[Path]:
     """List the folders in a folder, sorted, without junk and links that lead back to it."""
-    return [
-        path
-        for path in sorted(folder.glob("*/"))
-        if not (is_junk(path.name) or _leads_back(path))
-    ]
+    return [path for path in sorted(folder.iterdir()) if _find_problem(path) == FOLDER]
 
 
 def may_be_picture(path: Path) -> bool:
     """Tell whether a file may be a picture, also one that nothing here reads: by its ending or first bytes."""
-    return not is_junk(path.name) and _read_problem(path) not in NO_PICTURE
+    return _find_problem(path) not in [*NO_PICTURE, FOLDER, "circular_link"]
 
 
 def holds_pictures(folder: Path) -> bool:
@@ -75,34 +68,27 @@ def leave_others_out(listed: pd.DataFrame, odd: pd.DataFrame) -> pd.DataFrame:
 def _scan(folder, prefix=""):
     """Yield each file below a folder, prefix before its name, and why it is no picture, "" where it may be one."""
     try:
-        entries = os.scandir(folder)
+        paths = list(folder.iterdir())
     except OSError:
         yield prefix, "unreadable"
         return
-    with entries:
-        for entry in entries:
-            name = prefix + entry.name
-            if is_junk(entry.name):
-                yield escape(name), "junk"
-            elif escape(entry.name) != entry.name:
-                yield escape(name), "odd_name"
-            elif not os.path.isdir(entry):
-                yield name, _read_problem(Path(entry))
-            elif _leads_back(Path(entry)):
-                yield name, "circular_link"
-            else:
-                yield from _scan(Path(entry), prefix=f"{name}/")
+    for path in paths:
+        name = escape(prefix + path.name)
+        problem = _find_problem(path)
+        if problem == FOLDER:
+            yield from _scan(path, prefix=f"{name}/")
+        else:
+            yield name, problem
 
 
-def _leads_back(folder):
-    """Tell whether a folder is a link to one that holds it: through it the walk would come here again."""
-    return folder.is_symlink() and any(
-        path.resolve().is_relative_to(folder.resolve()) for path in folder.parents
-    )
-
-
-def _read_problem(path):
-    """Return why a file is no picture; "" where it may be one, as its ending or its first bytes say."""
+def _find_problem(path):
+    """Return why a file is no picture, or FOLDER; "" where it may be one, as its ending or first bytes say."""
+    if JUNK.fullmatch(path.name):
+        return "junk"
+    if escape(path.name) != path.name:
+        return "odd_name"
+    if os.path.isdir(path):
+        return "circular_link" if _leads_back(path) else FOLDER
     if path.suffix.lower() in ENDINGS:
         return ""
     if not os.path.isfile(path):
@@ -112,3 +98,10 @@ def _read_problem(path):
             return sniff(file.read(64))
     except OSError:
         return "unreadable"
+
+
+def _leads_back(folder):
+    """Tell whether a folder is a link to one that holds it: through it the walk would come here again."""
+    return folder.is_symlink() and any(
+        path.resolve().is_relative_to(folder.resolve()) for path in folder.parents
+    )

@@ -219,10 +219,9 @@ def read_split(ws: Workspace) -> pd.DataFrame:
     """
     rows = read_table(ws.existing("split.csv", made_by="01_data_prep"))
     pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
-    # An earlier version kept no dates.
-    known = pictures.reindex(columns=["file", "group", "digest", "taken"])
-    rows = rows.merge(known, how="left", on="file")
-    taken = pd.to_datetime(rows.taken, errors="coerce")
+    known = pictures[["file", "group", "digest", "taken"]]
+    rows = rows.merge(known, how="left")
+    taken = pd.to_datetime(rows.taken)
     return rows.assign(group=rows.group.astype(int), taken=taken)
 
 
