@@ -115,7 +115,7 @@ def count_copies(folder: Path, files: list[str]) -> None:
 def count_pairs(folder: Path, files: list[str], pairs: pd.DataFrame) -> None:
     """Print how many of the pairs that are the same, or are not, are called copies."""
     found = find_near_duplicates([pictures.load(folder / file, SIDE) for file in files])
-    contents = pd.DataFrame({"digest": files, "group": ""})
+    contents = pd.DataFrame({"digest": files})
     pairs_found = [(files[a], files[b]) for a, b in zip(found.a, found.b)]
     group = dict(zip(files, find_groups(contents, pairs_found)))
     for same, rows in pairs.groupby("same"):

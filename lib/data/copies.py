@@ -116,7 +116,7 @@ def describe_pairs(
         pictures: Columns file, label and digest, of which none occurs twice.
         bonds: Pairs of digests of pictures that look alike, (k, 2).
     """
-    groups = find_groups(pictures.assign(group=""), bonds)
+    groups = find_groups(pictures[["digest"]], bonds)
     return _describe_groups(pictures, groups, "near_duplicate", "kept")
 
 

@@ -68,7 +68,7 @@ def check_classes(
         ValueError: it names the classes. What is left out stands in checks.csv then; where there is a split
             already, that and its checks stay, and it stands in failed_checks.csv.
     """
-    classes = sorted(set(listed.label) - {""})
+    classes = listed.label[listed.label != ""].unique()
     support = pictures.label.value_counts().reindex(classes, fill_value=0)
     few = support.index[support < MIN_PER_CLASS]
     parts = pictures[pictures.part != ""].groupby("label").part.nunique()
@@ -84,8 +84,9 @@ def check_classes(
         )
     else:
         return
-    has_split = (ws.results / "split.csv").exists()
-    name = "failed_checks.csv" if has_split else "checks.csv"
+    name = "checks.csv"
+    if (ws.results / "split.csv").exists():
+        name = "failed_checks.csv"
     ws.save_table(list_checks(findings), name)
     raise ValueError(f"{lack}. {name} tells what is left out, and why.")
 

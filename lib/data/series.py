@@ -6,7 +6,6 @@ import pandas as pd
 
 from lib.data.findings import leave_out
 from lib.data.names import remove_ending
-from lib.data.split import find_groups
 
 # How programs name what they make of one picture: a_jpg.rf.0f3c….jpg (Roboflow),
 # cat_original_a.jpg_0f3c….jpg (Augmentor), a_rot15.jpg and aug_a.jpg.
@@ -33,10 +32,10 @@ SECONDS = 60  # between pictures of one series by time, where nothing else is ch
 def group_files(
     listed: pd.DataFrame, odd: pd.DataFrame, group_by: str = "none"
 ) -> pd.DataFrame:
-    """Give files that belong together by their names one group; a given one goes first.
+    """Name the group of files that belong together by their names; a given one goes first.
 
-    Augmented copies and their originals always do. Besides, by `group_by`:
-    none, time: nothing more; for dates see `name_bursts`;
+    Groups are, by `group_by`:
+    none, time: those that are given; for dates see `name_bursts`;
     folder: those of folders of one name directly below folders that are called like classes, or else
         directly below `train`;
     name: those of one folder whose names differ in the last number alone, if something stands
@@ -47,23 +46,18 @@ def group_files(
         odd: The findings of the files that are no pictures.
 
     Returns:
-        The files, each with the given name of its group, else the first file of that, as group; "" if it
-            belongs to no other.
+        The files, with their group, and the original of augmented copies and of itself, as `find_groups`
+            takes them; "" for none.
     """
     pictures = leave_out(listed, odd)
-    given = pictures.group.mask(pictures.group == "")
-    series = ""
+    group = pictures.group
     if group_by in ("folder", "name"):
-        series = _name_series(pictures)[group_by].fillna("")
-    # Copies of one original are bound as equal contents are.
-    originals = _find_originals(pictures.file)
-    bound = pictures.assign(digest=originals, group=given.fillna(series))
-    groups = find_groups(bound)
-    first = pictures.file.groupby(groups).transform("first")
-    names = given.groupby(groups).transform("first").fillna(first)
-    is_alone = given.isna() & ~names.duplicated(keep=False)
-    group_of = dict(zip(pictures.file, names.mask(is_alone, "")))
-    return listed.assign(group=listed.file.map(group_of).fillna(""))
+        series = _name_series(pictures)[group_by]
+        group = group.where(group != "", series.where(series.duplicated(keep=False)))
+    named = pictures[["file"]].assign(
+        group=group, original=_find_originals(pictures.file)
+    )
+    return listed.drop(columns="group").merge(named, how="left").fillna("")
 
 
 def name_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> pd.Series:
@@ -92,16 +86,16 @@ def _leave_class_out(pictures):
 
 
 def _find_originals(files):
-    """Return the path of the original of augmented copies and of itself; of other files their own.
+    """Return the path of the original, without ending, of augmented copies and of itself; "" of other files.
 
-    They lie in one class folder, of one part or of both. The path of an original has no ending.
+    They lie in one class folder, of one part or of both.
     """
     # Programs write copies into folders of their own, but within the class.
     stems = _look_inside(files).str.replace("(?<=/).*/", "", regex=True)
     plain = stems.str.replace(AUGMENTED, "", regex=True)
     originals = _divide(plain, stems, files.map(os.path.dirname))
     copied = originals[plain != stems]
-    return originals.where(originals.isin(copied), files)
+    return originals.where(originals.isin(copied), "")
 
 
 def _look_inside(files):

@@ -1,7 +1,6 @@
 """Training and validation: who goes where, and the identity of a set by its content."""
 
 import hashlib
-import itertools
 import math
 import warnings
 from collections import Counter, defaultdict
@@ -40,21 +39,23 @@ class TooFewGroupsError(ValueError):
 def find_groups(
     pictures: pd.DataFrame, near_duplicates: Iterable[tuple[str, str]] = ()
 ) -> np.ndarray:
-    """Number the groups of pictures: equal contents, one given group, and what looks alike.
+    """Number the groups of pictures: equal contents, one given group or original, and what looks alike.
 
     Args:
-        pictures: Columns digest and group, "" for none.
+        pictures: Column digest and, where they are known, group and original; "" for none.
         near_duplicates: Pairs of digests of pictures that look alike, (k, 2).
 
     Returns:
         int (n,), equal for two pictures exactly if such bonds connect them.
     """
-    # A picture binds its content to its given group.
-    given = pictures.digest.where(pictures.group == "", "group " + pictures.group)
-    bonds = list(zip(pictures.digest, given))
-    bonds.extend(near_duplicates)
-    groups = DisjointSet(itertools.chain.from_iterable(bonds))
+    bonds = list(near_duplicates)
+    for kind in pictures.columns.intersection(["group", "original"]):
+        # A picture binds its content to the name of its group.
+        named = pictures[pictures[kind] != ""]
+        bonds.extend(zip(named.digest, f"{kind} " + named[kind]))
+    groups = DisjointSet(pictures.digest)
     for one, other in bonds:
+        groups.add(other)
         groups.merge(one, other)
     numbers, _ = pd.factorize(pictures.digest.map(groups.__getitem__))
     return numbers

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import draw_demo
 import numpy as np
-import pandas as pd
 import pytest
 from conftest import read_all
 from PIL import Image
@@ -91,11 +90,3 @@ def test_damage_and_copies_are_found_where_they_are_planted_alone(ws, whole, pla
         "near_duplicate": ["Aves/aves_000.jpg", *files["mirrored copy"]],
     }
     assert found.groupby("problem").file.agg(list).to_dict() == expected
-
-
-def test_planted_faults_of_the_demo_are_listed(whole, planted, ws, monkeypatch):
-    monkeypatch.setattr(type(ws), "is_demo", True)
-    listed = archives.list_planted(replace(ws, train=whole / "train"))
-    pd.testing.assert_frame_equal(listed, planted)
-    for file in listed.file:
-        assert list(whole.glob(f"*/{file}"))

