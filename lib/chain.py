@@ -28,8 +28,6 @@ from lib.models.networks import look_up
 from lib.runner import FIRST, NAMES
 
 PAGES = {"report.html": "08_evaluation", "model.html": "10_hand_over"}
-# Their networks have the size that -p names; that of a backbone stands behind its @.
-BUILT_HERE = NAMES[1:3]
 
 
 def main(arguments: list[str] | None = None, unmount: bool = True) -> int:
@@ -77,17 +75,20 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
     Raises:
         RuntimeError: a notebook has failed, and those behind it don't run.
     """
-    storage.sweep(ws.results)
-    # Kernels find `lib`, wherever the chain was started.
-    inherited = os.environ.get("PYTHONPATH", "")
+    # No other chain writes here.
+    for left in ws.results.rglob(storage.UNFINISHED):
+        left.unlink()
     variables = {
         "DRIVE_PATHS": str(ws.save_paths()),
         "TRAIN_ANEW": "1" if anew else "",
-        "PYTHONPATH": f"{runner.REPOSITORY}{os.pathsep}{inherited}",
+        # Kernels find what this process finds, `lib` among it.
+        "PYTHONPATH": os.pathsep.join(sys.path),
     }
-    log = ws.results / runner.KERNEL_LOG
     # Only kernels are told: behind the block the environment is as it was.
-    with stderr_to(log), mock.patch.dict(os.environ, variables):
+    with (
+        stderr_to(ws.results / runner.KERNEL_LOG),
+        mock.patch.dict(os.environ, variables),
+    ):
         if FIRST in values:
             # Secrets of Colab, such as that of Kaggle, are for this process alone.
             sources.open_folder(ws, "train")
@@ -144,11 +145,12 @@ def share_parameters(
     values = {}
     for name in names:
         keys = set(read_defaults(runner.NOTEBOOKS / f"{name}.ipynb"))
-        if name not in BUILT_HERE:
+        # Their networks have the size that -p names; that of a backbone stands behind its @.
+        if name not in NAMES[1:3]:
             keys.discard("IMAGE_SIZE")
-        told = before.get(name, {})
         free = keys - given.keys() - {"SEED", "SEEDS"}
-        held = {key: told[key] for key in sorted(told.keys() & free)}
+        told = before.get(name, {}).items()
+        held = {key: value for key, value in told if key in free}
         if held:
             print(f"Note: as before, {name}: {held}")
         values[name] = held | {key: given[key] for key in given.keys() & keys}
@@ -171,11 +173,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     Raises:
         ValueError: there is no such option, or its value is none.
     """
-    parser = Parser(
-        prog="python -m lib.chain",
-        description=__doc__,
-        allow_abbrev=False,
-    )
+    parser = Parser(prog="python -m lib.chain", description=__doc__)
     add = parser.add_argument
     add("--paths", help="drive_paths.json (default: as notebooks find it)")
     add("--results", help="folder of the results, instead of the file's")
@@ -198,7 +196,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
         metavar="N",
         help="train N times, with SEED and the seeds after it",
     )
-    add("--cluster", metavar="ADDRESS", help="a Dask scheduler, or local:N")
+    add("--cluster", help="address of a Dask scheduler, or local:N")
     add("--anew", action="store_true", help="train anew, also on other pictures")
     add("--as-before", action="store_true", help="with the parameters of the last runs")
     add("--resume", action="store_true", help="the default: go on where a run stopped")

@@ -54,10 +54,19 @@ def connect(address: str):
     """
     if address in clients and clients[address].status == "running":
         return clients[address]
+    scheduler = address
     try:
-        from distributed import Client
+        from distributed import Client, LocalCluster
 
-        client = Client(_start_workers(address), timeout=PATIENCE)
+        if address.startswith("local:"):
+            scheduler = LocalCluster(
+                int(address.removeprefix("local:")),
+                threads_per_worker=1,
+                # Dask takes mapped files for memory, and would kill workers for them.
+                memory_limit=None,
+                dashboard_address="127.0.0.1:0",
+            )
+        client = Client(scheduler, timeout=PATIENCE)
         client.wait_for_workers(1, PATIENCE)
         client.run_on_scheduler(describe_project)
     except (OSError, ImportError, ValueError) as error:
@@ -68,18 +77,3 @@ def connect(address: str):
         )
     clients[address] = client
     return client
-
-
-def _start_workers(address):
-    """Start the workers of `local:N`; return what the client of an address connects to."""
-    if not address.startswith("local:"):
-        return address
-    from distributed import LocalCluster
-
-    return LocalCluster(
-        int(address.removeprefix("local:")),
-        threads_per_worker=1,
-        # Dask takes mapped files for memory, and would kill workers for them.
-        memory_limit=None,
-        dashboard_address="127.0.0.1:0",
-    )

@@ -26,15 +26,12 @@ NAMES = """01_data_prep 02_baseline_cnn 03_augmented_cnn 04_resnet50_transfer 05
 # These run where they are asked for.
 BEYOND = NAMES[4:7]
 FIRST = NAMES[0]
-LAST = NAMES[-1]
 KERNEL_LOG = "kernel.log"  # of the results
 STOPS = (signal.SIGINT, signal.SIGTERM)
 # A bar of tqdm: what it is about, the share done, time left, epoch; or the cells of papermill.
 BAR = re.compile(
     r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells)"
 )
-# papermill's own bar; without an interval it shows every cell.
-CELLS = {"bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
 
 
 def choose_notebooks(only: list[str], beyond: bool, ws: Workspace) -> list[str]:
@@ -60,7 +57,7 @@ def choose_notebooks(only: list[str], beyond: bool, ws: Workspace) -> list[str]:
         return sorted(chosen)
     usual = [name for name in NAMES[:-1] if beyond or name not in BEYOND]
     if ws.multi_labels and (beyond or not ws.is_demo):
-        usual.append(LAST)
+        usual.append(NAMES[-1])
     return usual
 
 
@@ -160,6 +157,8 @@ def run_notebook(ws: Workspace, name: str, parameters: dict) -> None:
 
 def _execute(name, part, parameters, line):
     """Let papermill execute a notebook; outside the main thread nbclient leaves signals alone."""
+    # Without an interval every cell is shown.
+    bar = {"file": line, "bar_format": "{n_fmt} of {total_fmt} cells", "mininterval": 0}
     papermill.execute_notebook(
         str(NOTEBOOKS / f"{name}.ipynb"),
         str(part),
@@ -168,7 +167,7 @@ def _execute(name, part, parameters, line):
         stdout_file=line,
         stderr_file=line,
         # In a notebook it is a widget.
-        progress_bar=not get_ipython() and {"file": line, **CELLS},
+        progress_bar=not get_ipython() and bar,
         coalesce_streams=True,
         # Every file is whole at the end, and TensorFlow takes its time to leave.
         shutdown_kernel="immediate",

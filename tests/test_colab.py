@@ -243,18 +243,6 @@ def test_git_does_not_wait_for_the_password_of_a_private_project(colab):
     assert "public project" in done.stderr
 
 
-def test_file_for_drive_is_written_elsewhere_and_copied_whole(drive):
-    path = drive / "model.keras"
-    path.write_text("old")
-
-    with storage.atomic_write(path) as written:
-        assert not storage.is_on_drive(written)
-        written.write_text("new")
-
-    assert path.read_text() == "new"
-    assert list(drive.iterdir()) == [path]
-
-
 @pytest.fixture
 def flush(monkeypatch):
     """What unmounts the Drive of Colab."""

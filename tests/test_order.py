@@ -253,8 +253,7 @@ WRONG = {
     "--only 1 5 -p BACKBONES ResNet50,no/net.keras": "no/net.keras does not exist",
     "-p SEED [1": r"SEED is '\[1': write a whole number",
     "--paths nowhere.json": "nowhere.json",
-    # Options are full words.
-    "--res r": "unrecognized arguments: --res r",
+    "--wat r": "unrecognized arguments: --wat r",
 }
 
 

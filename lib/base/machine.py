@@ -25,7 +25,6 @@ PACKAGES = "keras tensorflow jax numpy pandas pillow scikit-learn".split()
 # These make pixels of files, and features of pixels.
 DECODING = """keras tensorflow pillow pillow-heif simplejpeg opencv-python
 opencv-python-headless""".split()
-FIND_GPU = "nvidia-smi --id=0 --query-gpu=name,count --format=csv,noheader"
 # How many CPU cores this process may use, also in a container with a limit.
 count_cores = joblib.cpu_count
 # Read when TensorFlow is imported, which calls it an error that there is no GPU, and greets one in red.
@@ -46,7 +45,9 @@ warnings.filterwarnings("ignore", "Your input ran out of data")
 def describe_environment() -> str:
     """Return a line of the versions in use and one of the accelerator, without importing any."""
     versions = ", ".join(map(" ".join, find_versions(PACKAGES).items()))
-    failed, gpu = subprocess.getstatusoutput(FIND_GPU)
+    failed, gpu = subprocess.getstatusoutput(
+        "nvidia-smi --id=0 --query-gpu=name,count --format=csv,noheader"
+    )
     accelerator = f"no GPU, {count_cores()} CPU cores" if failed else f"GPU: {gpu}"
     return f"Python {platform.python_version()}, {versions}\n{accelerator}"
 
@@ -69,8 +70,8 @@ def set_up() -> None:
 def list_unfit_versions() -> list[str]:
     """List the installed packages whose version requirements.txt does not admit, and what it does."""
     text = REQUIREMENTS.read_text(encoding="utf-8")
-    lines = re.findall("^[a-z].*", text, re.MULTILINE)
-    admitted = {each.name: each.specifier for each in map(Requirement, lines)}
+    needed = map(Requirement, re.findall("^[a-z].*", text, re.MULTILINE))
+    admitted = {each.name: each.specifier for each in needed}
     return [
         f"{name} {version}, but {admitted[name]}"
         for name, version in find_versions(admitted).items()

@@ -42,9 +42,7 @@ def read_defaults(path: Path) -> dict:
 
 def parse_value(text: str) -> object:
     """Return the value of -p, as JSON or YAML writes it; of what is neither, the text itself."""
-    # YAML calls an empty text null.
-    parsers = (json.loads, yaml.safe_load) if text else ()
-    for parse in parsers:
+    for parse in (json.loads, yaml.safe_load):
         with contextlib.suppress(ValueError, yaml.YAMLError):
             return parse(text)
     return text

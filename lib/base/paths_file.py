@@ -118,9 +118,8 @@ def check_exists(path: Path, advice: str) -> None:
     if path.exists():
         return
     parent = next(folder for folder in path.parents if folder.is_dir())
-    beside = list_some(os.listdir(parent))
     raise FileNotFoundError(
-        f"{path} does not exist; {parent} holds: {beside}. {advice}"
+        f"{path} does not exist; {parent} holds: {list_some(os.listdir(parent))}. {advice}"
     )
 
 

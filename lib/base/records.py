@@ -11,11 +11,10 @@ def build(kind: type, facts: dict) -> object:
         KeyError, TypeError: a field is unknown or missing.
     """
     types = get_type_hints(kind)
-    values = {}
+    values = dict(facts)
     for name, value in facts.items():
-        inner = [types[name], *get_args(types[name])]
-        nested = next(filter(is_dataclass, inner), None)
-        values[name] = (
-            build(nested, value) if nested and isinstance(value, dict) else value
-        )
+        # A field that may be None has two types.
+        for inner in (types[name], *get_args(types[name])):
+            if is_dataclass(inner) and isinstance(value, dict):
+                values[name] = build(inner, value)
     return kind(**values)

@@ -12,6 +12,7 @@ from pathlib import Path
 import filelock
 import numpy as np
 
+UNFINISHED = "unfinished_????????????????.*"
 DRIVE = Path("/content/drive/MyDrive")
 # A disk, a quota or a file that takes no more.
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -22,21 +23,14 @@ NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 def atomic_write(path: Path):
     """Yield a temporary name beside `path` and rename it to `path` once the block has succeeded.
 
-    Readers of `path` see the old file or the new one, even after a power cut. What goes to Google
-    Drive, which is slow at many small writes, is written on the local disk and copied whole.
+    Readers of `path` see the old file or the new one, even after a power cut. When it has reached
+    Google Drive only `flush_drive` can tell.
     """
     part = path.with_name(f"unfinished_{secrets.token_hex(8)}{path.suffix}")
     with _explain_full_disk(path):
         try:
-            if is_on_drive(path):
-                with tempfile.TemporaryDirectory() as folder:
-                    local = Path(folder, part.name)
-                    yield local
-                    # When it has reached Drive only `flush_drive` can tell.
-                    shutil.copyfile(local, part)
-            else:
-                yield part
-                _wait_for_disk(part)
+            yield part
+            _wait_for_disk(part)
             os.replace(part, path)
         finally:
             part.unlink(missing_ok=True)
@@ -94,15 +88,9 @@ def _note_missing_locks(folder):
     print(f"Note: {folder} is on a drive without locks: use it for one run at a time.")
 
 
-def sweep(folder: Path) -> None:
-    """Delete what killed runs have left half-written below a folder that only this one writes to."""
-    for path in folder.rglob(f"unfinished_{16 * '?'}.*"):
-        path.unlink()
-
-
 def is_on_drive(path: Path) -> bool:
-    """Tell whether a path lies on the mounted Google Drive."""
-    return DRIVE.parent in path.parents
+    """Tell whether a path lies on Google Drive."""
+    return path.is_relative_to(DRIVE.parent)
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ def run_blocks(
     with pool, show_progress(desc=desc, total=total, unit="picture") as bar:
         futures = {pool.submit(function, block, *shared): block for block in blocks}
         try:
-            for future in concurrent.futures.as_completed(list(futures)):
+            for future in concurrent.futures.as_completed(futures):
                 block = futures.pop(future)
                 result = future.result()
                 bar.update(len(block))

@@ -20,10 +20,9 @@ from lib.base.paths_file import (
     find_path,
     read_places,
 )
-from lib.base.storage import atomic_write, require_room
+from lib.base.storage import atomic_write
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DEMO_PATHS = Path(__file__).with_name("demo_paths.json")
 ON_DRIVE = "image_classifiers"
 MINE = "drive_paths.json"
 Place = Path | str | None  # an address of the web is text
@@ -90,9 +89,10 @@ class Workspace:
 
     def save_json(self, content: dict | list, name: str) -> None:
         """Write `content` as the JSON file `name` of the results."""
-        text = json.dumps(content, indent=2, ensure_ascii=False)
         with atomic_write(self.file(name)) as part:
-            part.write_text(text, encoding="utf-8")
+            part.write_text(
+                json.dumps(content, indent=2, ensure_ascii=False), encoding="utf-8"
+            )
 
     def save_paths(self) -> Path:
         """Write these paths as run_paths.json of the results."""
@@ -109,12 +109,9 @@ class Workspace:
     def claim(self) -> None:
         """Mark results and scratch as ours, before anything else is written there."""
         for folder in (self.results, self.scratch):
-            require_room(folder, 0, "")
-            marker = folder / MARKER
-            # Of two runs that begin at once, both write the same.
-            if not marker.exists():
-                with atomic_write(marker) as part:
-                    part.write_text(ABOUT, encoding="utf-8")
+            folder.mkdir(parents=True, exist_ok=True)
+            with atomic_write(folder / MARKER) as part:
+                part.write_text(ABOUT, encoding="utf-8")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
@@ -153,7 +150,7 @@ def read(
         FileNotFoundError, ValueError: something is wrong with the file or a key of it.
     """
     named = paths_file or os.environ.get("DRIVE_PATHS") or _find_usual_file()
-    file = DEMO_PATHS
+    file = Path(__file__).with_name("demo_paths.json")
     if named not in (None, "demo"):
         file = find_path(named, "--paths")
     places = read_places(file)
@@ -183,5 +180,7 @@ def _find_usual_file():
             storage.open_drive()
         except FileNotFoundError as error:
             print(f"Note: {error} Until then: the demo, on this machine alone.")
-    usual = (REPOSITORY / MINE, storage.DRIVE / MINE)
-    return next(filter(Path.exists, usual), None)
+    for folder in (REPOSITORY, storage.DRIVE):
+        if (folder / MINE).exists():
+            return folder / MINE
+    return None

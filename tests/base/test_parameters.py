@@ -60,7 +60,6 @@ READ = {
     "[a/b.keras, hub:c]": ["a/b.keras", "hub:c"],
     "ResNet50@192": "ResNet50@192",
     "[1": "[1",
-    "": "",
 }
 
 
