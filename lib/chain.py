@@ -75,9 +75,9 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
     Raises:
         RuntimeError: a notebook has failed, and those behind it don't run.
     """
-    # No other chain writes here.
+    # No other chain writes here; a kernel of a killed one may, to its end.
     for left in ws.results.rglob(storage.UNFINISHED):
-        left.unlink()
+        left.unlink(missing_ok=True)
     variables = {
         "DRIVE_PATHS": str(ws.save_paths()),
         "TRAIN_ANEW": "1" if anew else "",
@@ -177,7 +177,7 @@ def parse_arguments(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--paths", help="drive_paths.json (default: as notebooks find it)")
     add("--results", help="folder of the results, instead of the file's")
-    add("--only", nargs="+", default=[], metavar="N", help="numbers, words of names")
+    add("--only", nargs="+", default=[], help="numbers, words of names")
     add("--beyond", action="store_true", help="05 to 07 too, and 11 on the demo")
     add(
         "-p",

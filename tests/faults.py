@@ -16,7 +16,6 @@ import random
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -98,7 +97,7 @@ def read_numbers(results: Path) -> dict:
     """Read what a run must give again: every file's name, every number but seconds and dates."""
     found = {}
     for path in filter(Path.is_file, results.rglob("*")):
-        # What a killed process left half-written is swept after a day.
+        # What a spared kernel left half-written is swept by the next chain.
         if path.name == ".lock" or path.name.startswith("unfinished_"):
             continue
         content = b""
@@ -446,12 +445,12 @@ class Cluster:
     """A scheduler and workers in processes of their own, as people start them."""
 
     def __init__(self, root: Path = workspace.REPOSITORY):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        self.address = f"tcp://127.0.0.1:{port}"
         self.processes = []
-        self.start("scheduler", root, "--host", "127.0.0.1", "--port", port)
+        self.start("scheduler", root, "--host", "127.0.0.1", "--port", "0")
+        # A port that was free a moment ago may be another's.
+        while "Scheduler at:" not in (line := self.processes[0].stderr.readline()):
+            pass
+        self.address = line.split()[-1]
 
     def start(self, module: str, root: Path, *arguments) -> None:
         """Start a scheduler or worker on the project in a folder."""
@@ -459,7 +458,7 @@ class Cluster:
         process = subprocess.Popen(
             [sys.executable, "-m", f"distributed.cli.dask_{module}", *arguments, "--no-dashboard"],
             env=os.environ | {"PYTHONPATH": paths}, cwd="/",
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.processes.append(process)
 

@@ -146,9 +146,9 @@ def test_line_of_a_notebook_says_cell_and_progress_and_its_notes(
     _, *shown = map(str.rstrip, terminal.getvalue().split("\r"))
     assert all(line.startswith("02_baseline_cnn        …") for line in shown)
     assert any("2 of 4 cells" in line for line in shown)
-    assert any(line.endswith("tiny, 33%, 00:00, epoch=1/3") for line in shown)
-    end = rf"02_baseline_cnn        … took 0:00:\d\d +\n    {NOTE}"
-    assert re.fullmatch(end, shown[-1])
+    # How long it takes is not told before.
+    assert any(re.search(r"tiny, 33%, [\d:]+, epoch=1/3$", line) for line in shown)
+    assert re.fullmatch(rf".* took [\d:]+ +\n    {NOTE}", shown[-1])
 
 
 def test_log_keeps_no_progress(stand_ins, ws, capsys):
@@ -157,7 +157,7 @@ def test_log_keeps_no_progress(stand_ins, ws, capsys):
     runner.run_notebook(ws, "02_baseline_cnn", {})
 
     out = capsys.readouterr().out
-    assert "took 0:00:" in out
+    assert "took" in out
     assert "%" not in out
 
 
@@ -192,7 +192,7 @@ def test_stop_that_does_not_wake_the_main_thread_ends_the_notebook(
 ):
     """As one does that comes between letting go of the GIL and waiting; no kernel is there yet."""
     ended = ws.results / "ended"
-    sources = ["import time; time.sleep(60)", f"open({str(ended)!r}, 'w')"]
+    sources = ["import time; time.sleep(600)", f"open({str(ended)!r}, 'w')"]
     write_notebook(stand_ins / "01_data_prep.ipynb", sources)
     execute = papermill.execute_notebook
 
