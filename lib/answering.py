@@ -10,7 +10,7 @@ from lib.base.workspace import read_table, write_table
 from lib.data.listing import escape
 from lib.evaluation import limits, pooling
 from lib.models import classify, resemblance, saved
-from lib.models.parts import find_parts
+from lib.models.parts import has_backbone
 from lib.models.record import Record
 from lib.models.temperature import apply_temperature
 
@@ -57,8 +57,12 @@ def answer_files(
 
 def _open_known(path, record, model):
     """Return the features of training pictures; None, and a line, where these tell no strangers."""
+    if not has_backbone(model):
+        print(
+            f"{model.name} has no backbone, as models of 04, 05 and 06 have, so it can't tell strangers."
+        )
+        return None
     try:
-        find_parts(model)
         known = resemblance.open_features(path.with_suffix(".npz"), record)
     except ValueError as error:
         print(error)

@@ -34,19 +34,15 @@ def load_backbone(
     options: dict,
     ws: Workspace | None,
 ) -> Network:
-    """Load a pretrained network without its last layers, frozen.
+    """Load a pretrained network without its last layers, frozen; a ValueError where that can't be.
 
     Args:
         spec: a model of keras.applications, hub:PRESET of keras-hub, or the path of a .keras file, from
             RGB pictures of 0-255 to maps, tokens or a vector. @224 at its end goes before `image_size`.
-        weights: of a model of keras.applications: "imagenet", the path of a weights file, or "none" or
-            None, untrained. Presets and files have their own.
+        weights: of a model of keras.applications: "imagenet", a weights file, or "none" or None.
         image_size: side of the pictures, in pixels; None for the network's own.
         options: further arguments of a keras.applications model, say {"alpha": 0.25}.
         ws: on its demo pictures `sketches` takes the place of what can't be downloaded; None demands it.
-
-    Raises:
-        ValueError: it can't be loaded so; the message has Keras' own words.
     """
     weights = None if weights == "none" else weights
     name, own_size = split_spec(spec)

@@ -55,6 +55,9 @@ class Checkpoint(keras.callbacks.Callback):
             return
         for variable, value in zip(self.variables, values, strict=True):
             variable.assign(value)
+        print(
+            f"Note: {self.name} goes on after epoch {len(self.rows)} of {self.epochs}."
+        )
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Check that the model is as it was built; a ValueError if not."""

@@ -10,7 +10,7 @@ import numpy as np
 from lib.base.storage import atomic_write, require_room
 from lib.base.work import run_blocks
 from lib.base.workspace import Workspace
-from lib.data.store import Selection, Store, open_store
+from lib.data.store import Selection, open_store
 from lib.models.keys import make_key
 
 BATCH = 32
@@ -46,7 +46,7 @@ def cached_features(
         cuts = range(BATCH, len(missing), BATCH)
         blocks = [Selection(images.store, part) for part in np.split(missing, cuts)]
         done = run_blocks(
-            compute_block,
+            _compute_block,
             blocks,
             store,
             network,
@@ -72,12 +72,8 @@ def _load_extractor(path):
     return keras.saving.load_model(path, compile=False)
 
 
-def compute_block(images: Selection, store: Store, network: keras.Model | Path) -> None:
-    """Compute the features of a batch of pictures, and append them to a store.
-
-    Args:
-        network: the extractor, or for a worker the path of its file.
-    """
+def _compute_block(images, store, network):
+    """Append the features of a batch of pictures to a store; a worker has the path of the extractor."""
     with one_computes:
         # An OSError of a worker that can't see them comes before any of the network.
         pictures = images[:]

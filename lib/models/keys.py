@@ -89,7 +89,7 @@ def make_keys(
         model.non_trainable_weights,
     )
     own = [keras.saving.serialize_keras_object(model), model.get_compile_config()]
-    custom = find_custom_objects(simplify(own))
+    custom = find_custom_objects(own)
     if custom:
         print(
             f"Note: always trained anew, since no key can tell what {', '.join(custom)} does; "
@@ -153,7 +153,7 @@ def _simplify_part(part):
 def find_custom_objects(config: object) -> list[str]:
     """Name the layers and functions in a configuration that are not Keras' or keras-hub's own."""
     parts = []
-    json.loads(json.dumps(config), object_hook=parts.append)
+    json.loads(json.dumps(simplify(config)), object_hook=parts.append)
     found = []
     for part in parts:
         kind = part.get("class_name")

@@ -53,14 +53,13 @@ def look_up(parameters: dict) -> None:
     Raises:
         ValueError, FileNotFoundError: there is none of a name.
     """
-    specs = list_specs(parameters.get("BACKBONE", ""))
-    specs += list_specs(parameters.get("BACKBONES", ""))
-    for spec in specs:
-        name, _ = split_spec(spec)
-        if name.endswith(".keras"):
-            check_exists(Path(name), "Name a file of a network.")
-        elif not name.startswith((PRESET, "sketches")):
-            check_application(name)
+    for key in ("BACKBONE", "BACKBONES"):
+        for spec in list_specs(parameters.get(key, "")):
+            name, _ = split_spec(spec)
+            if name.endswith(".keras"):
+                check_exists(Path(name), "Name a file of a network.")
+            elif not name.startswith((PRESET, "sketches")):
+                check_application(name)
 
 
 def check_application(name: str) -> None:

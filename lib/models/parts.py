@@ -44,15 +44,7 @@ def has_backbone(model: keras.Model) -> bool:
 
 
 def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Return extractor and head of a saved model: pixels to features, features to probabilities.
-
-    Raises:
-        ValueError: the model has no head of its own behind a backbone.
-    """
-    if not has_backbone(model):
-        raise ValueError(
-            f"{model.name} has no backbone, as models of 04, 05 and 06 have, so it can't tell strangers."
-        )
+    """Return extractor and head of a model with a backbone: pixels to features, features to probabilities."""
     *_, features, head = model.layers
     extractor = keras.Model(model.inputs[0], features.output, name="extractor")
     return extractor, head

@@ -108,14 +108,9 @@ class Rise:
 
     pictures: int  # how many all are
     change: float
-    # Its 95 % interval.
+    # Its 95 % interval; it surely rose where that lies above 0.
     low: float
     high: float
-
-    @property
-    def is_rising(self) -> bool:
-        """Whether it surely rose."""
-        return self.low > 0
 
 
 @dataclass(frozen=True)
@@ -225,6 +220,6 @@ def _read_records(ws, kinds):
                 "again the notebook that made them."
             )
         # A model of several labels has a split of its own.
-        elif record.kind in (kinds or [record.kind]) and not record.thresholds:
+        elif (not kinds or record.kind in kinds) and not record.thresholds:
             found.append(record)
     return sorted(found, key=attrgetter("date"))

@@ -5,7 +5,6 @@ import json
 import re
 import time
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -51,11 +50,10 @@ def check_saveable(model: keras.Model) -> None:
     Raises:
         ValueError: it does; the message names it.
     """
-    config = simplify(keras.saving.serialize_keras_object(model))
-    custom = ", ".join(find_custom_objects(config))
+    custom = find_custom_objects(keras.saving.serialize_keras_object(model))
     if custom:
         raise ValueError(
-            f"{model.name} can't be saved: {custom} is code that its file would not hold, so no "
+            f"{model.name} can't be saved: {', '.join(custom)} is code that its file would not hold, so no "
             "other notebook could open it. Build it of layers and functions of Keras."
         )
 
@@ -89,9 +87,8 @@ def save(
 ) -> Record:
     """Save a model and its record, if its file answers as it should.
 
-    Only then does the file get its name. The record, written last, makes the model complete. What was
-    made of a model that this one replaces goes, but for the licence that a person has given. The same
-    model, saved again, keeps all that was found and made of it.
+    Only then does the file get its name; the record is written last. What was made of a model that this
+    one replaces goes, but for the licence. The same model, saved again, keeps all that was made of it.
 
     Args:
         model: RGB pictures of 0-255 in, probabilities out.
@@ -100,36 +97,26 @@ def save(
         pictures: uint8 (n, size, size, 3), n at least 1.
         y_prob: float (n, classes), what it answers to them, or the classifier that its head was made of.
 
-    Returns:
-        The record, with the hash of the file.
-
     Raises:
         ValueError: the file gives other probabilities.
     """
     path = ws.file("models", f"{record.name}.keras")
-    kept = read_record(path)
+    kept = read_record(path) or record
     with atomic_write(path) as part:
         write_model(model, part)
         _check_answers(model, part, pictures=pictures, y_prob=y_prob)
         model_hash = hash_model(part, record.class_names)
-    if kept is not None:
-        if kept.key == record.key and kept.file_hash == model_hash:
-            return _complete(ws, kept)
-        record = replace(record, licence=kept.licence, dataset=kept.dataset)
-    (ws.results / f"predictions/{record.name}.csv").unlink(missing_ok=True)
-    for suffix in (".md", ".npz", ".tflite"):
-        path.with_suffix(suffix).unlink(missing_ok=True)
-    return _complete(ws, replace(record, file_hash=model_hash))
-
-
-def _complete(ws, record):
-    """Write history and record, after which no checkpoint is needed."""
+    if kept.key == record.key and kept.file_hash == model_hash:
+        record = kept
+    else:
+        (ws.results / f"predictions/{record.name}.csv").unlink(missing_ok=True)
+        for suffix in (".md", ".npz", ".tflite"):
+            path.with_suffix(suffix).unlink(missing_ok=True)
     if record.history:
         ws.save_table(pd.DataFrame(record.history), f"history/{record.name}.csv")
-    record = update_record(ws, record)
-    for checkpoint in ws.results.glob(f"checkpoints/{record.name}-{'?' * 16}.npz"):
-        checkpoint.unlink()
-    return record
+    return update_record(
+        ws, record, file_hash=model_hash, licence=kept.licence, dataset=kept.dataset
+    )
 
 
 def _check_answers(model, path, *, pictures, y_prob):
@@ -161,18 +148,13 @@ def open_model(path: Path) -> tuple[keras.Model, Record]:
         ValueError: one of them is missing or damaged, or they don't belong together.
     """
     record = read_record(path)
-    if not is_whole(path, record):
+    is_there = record is not None and path.exists()
+    if not is_there or record.file_hash != hash_model(path, record.class_names):
         raise ValueError(
             f"{path} or its .json is missing or damaged, or they don't belong together: copy both again, "
             "or run again the notebook that made them."
         )
     return keras.saving.load_model(path, compile=False), record
-
-
-def is_whole(path: Path, record: Record | None) -> bool:
-    """Tell whether the file of a model is there, and the one of its record."""
-    is_there = record is not None and path.exists()
-    return is_there and record.file_hash == hash_model(path, record.class_names)
 
 
 def hash_model(path: Path, class_names: list[str]) -> str:

@@ -1,5 +1,6 @@
 """Trainings: each is done once, goes on where it was cut short, is saved and checked; `fit` stands in the lesson."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import environ
@@ -48,19 +49,6 @@ def set_seed(seed: int, deterministic: bool) -> None:
         import tensorflow as tf
 
         tf.config.experimental.enable_op_determinism()
-
-
-def compute_class_weights(y_true: np.ndarray, strategy: str) -> dict[int, float] | None:
-    """Return how much a picture of each class counts in the loss, or None for the strategy "none".
-
-    "balanced" is n / (classes × pictures of the class), so that every class counts as much as any
-    other (King and Zeng 2001); each has to occur in y_true, int (n,).
-    """
-    if strategy == "none":
-        return None
-    counts = np.bincount(y_true)
-    weights = len(y_true) / (len(counts) * counts)
-    return dict(enumerate(weights.tolist()))
 
 
 class Runs:
@@ -114,7 +102,6 @@ class Runs:
         self.epochs = parameters["EPOCHS"]
         if self.epochs == "auto":
             raise ValueError('EPOCHS "auto" is for 04: write a number, say 20.')
-        self.is_anew = bool(environ.get("TRAIN_ANEW"))
         self.first = None
 
     def __iter__(self) -> Iterator[Run]:
@@ -137,9 +124,12 @@ class Runs:
         train, validation = self.batches
         train = replace(train, seed=seed)
         batches = [train, validation]
-        class_weights = compute_class_weights(
-            train.y_true, self.parameters.get("CLASS_WEIGHTS", "none")
-        )
+        class_weights = None
+        if self.parameters.get("CLASS_WEIGHTS") == "balanced":
+            # Every class counts as much as any other (King and Zeng 2001).
+            counts = np.bincount(train.y_true)
+            weights = counts.sum() / (len(counts) * counts)
+            class_weights = dict(enumerate(weights.tolist()))
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
         identity = keys.make_keys(model, whole, batches, decisive, seed)
         name = whole.name
@@ -155,7 +145,7 @@ class Runs:
             **self.facts,
         )
         path = self.ws.file("checkpoints", f"{name}-{record.key[:16]}.npz")
-        if self.is_anew:
+        if environ.get("TRAIN_ANEW"):
             path.unlink(missing_ok=True)
         checkpoint = Checkpoint(path, f"{name}, seed {seed}", model, train, self.epochs)
         options = {
@@ -172,32 +162,37 @@ class Runs:
         """Set the weights to those of a finished training, and return its record; None without one."""
         name = run.record.name
         path = self.ws.results / f"models/{name}.keras"
-        kept = read_record(path)
         # Where there is a checkpoint, the same training was begun anew, and goes on.
-        if kept is None or self.is_anew or run.checkpoint.path.exists():
+        if (
+            environ.get("TRAIN_ANEW")
+            or run.checkpoint.path.exists()
+            or read_record(path) is None
+        ):
             return None
-        if kept.key != run.record.key or not saved.is_whole(path, kept):
-            print(
-                f"Note: {name} is trained anew: its pictures, layers or settings were others, or its file "
-                "is missing or damaged."
-            )
-            return None
-        run.whole.set_weights(saved.load_model(self.ws, name).get_weights())
+        with contextlib.suppress(ValueError):
+            model, kept = saved.open_model(path)
+            if kept.key == run.record.key:
+                run.whole.set_weights(model.get_weights())
+                print(
+                    f"Note: {name} is taken from the training of {kept.date}; --anew trains again"
+                )
+                return kept
         print(
-            f"Note: {name} is taken from the training of {kept.date}; --anew trains again"
+            f"Note: {name} is trained anew: its pictures, layers or settings were others, or its file "
+            "is missing or damaged."
         )
-        return kept
+        return None
 
     def _offer(self, run):
         """Yield a run; a ValueError where the body of the loop has not trained it to its end."""
         name = run.record.name
         checkpoint = run.checkpoint
-        done = len(checkpoint.rows)
-        if done:
-            print(f"Note: {name} goes on after epoch {done} of {self.epochs}.")
         steps = len(checkpoint.batches)
         bar = show_progress(
-            desc=name, unit="batch", total=self.epochs * steps, initial=done * steps
+            desc=name,
+            unit="batch",
+            total=self.epochs * steps,
+            initial=len(checkpoint.rows) * steps,
         )
         # Closed before anything else is shown, also where the body is left early.
         with bar as checkpoint.progress:
@@ -214,10 +209,12 @@ class Runs:
         history = run.checkpoint.rows
         seconds = sum(row["seconds"] for row in history)
         validation = self.batches[1]
-        return saved.save(
+        record = saved.save(
             run.whole,
             self.ws,
             replace(run.record, history=history, seconds=round(seconds, 1)),
             pictures=validation.part.pictures[:32],
             y_prob=run.model.predict_on_batch(validation.inputs[:32]),
         )
+        run.checkpoint.path.unlink()
+        return record

@@ -119,14 +119,6 @@ def model_path(tiny, prepared):
     return prepared.results / "models/tiny.keras"
 
 
-@pytest.fixture
-def checkpoint_path(prepared):
-    """A checkpoint of the model."""
-    path = prepared.file("checkpoints", "tiny-0123456789abcdef.npz")
-    path.touch()
-    return path
-
-
 @keras.saving.register_keras_serializable("tests")
 class Forgetful(keras.layers.Layer):
     """Multiplies by a factor that no file holds."""
@@ -152,23 +144,11 @@ def test_answers_of_another_machine_may_differ_by_what_it_rounds(tiny, prepared)
 
 
 @pytest.mark.parametrize("error", [0.2, np.nan])
-def test_file_that_answers_otherwise_gets_no_name_and_no_checkpoint_is_lost(
-    error, tiny, prepared, checkpoint_path
-):
+def test_file_that_answers_otherwise_gets_no_name(error, tiny, prepared):
     with pytest.raises(ValueError, match="tiny .*not saved"):
         save_tiny(tiny, prepared, error)
 
     assert not list(prepared.results.glob("models/*"))
-    assert checkpoint_path.exists()
-
-
-def test_a_saved_model_needs_no_checkpoint(tiny, prepared, checkpoint_path):
-    other = prepared.file("checkpoints", "tiny-er-0123456789abcdef.npz")
-    other.touch()
-
-    save_tiny(tiny, prepared)
-
-    assert list(checkpoint_path.parent.iterdir()) == [other]
 
 
 def test_file_that_is_not_its_records_is_an_error_that_names_both(model_path):

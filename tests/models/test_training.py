@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import shutil
 import signal
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
@@ -356,21 +356,16 @@ def test_weights_that_the_last_step_made_no_numbers_are_an_error(prepared):
     assert not list(prepared.results.glob("models/*.keras"))
 
 
-def test_balanced_classes_weigh_the_same_in_sum():
-    y_true = np.array([0, 0, 0, 0, 0, 1])
-
-    weights = training.compute_class_weights(y_true, "balanced")
-
-    # 5 x 0.6 = 1 x 3.0, half of the six pictures.
-    assert weights == {0: 0.6, 1: 3.0}
-    assert training.compute_class_weights(y_true, "none") is None
-
-
-def test_class_weights_are_given_to_fit(prepared):
+def test_balanced_classes_weigh_the_same_in_sum(prepared):
     runs = make_runs(prepared, CLASS_WEIGHTS="balanced")
+    train, validation = runs.batches
+    two_classes = np.minimum(train.y_true, 1)
+    runs.batches = (replace(train, y_true=two_classes), validation)
 
-    # Of each class there are as many.
-    assert next(iter(runs)).options["class_weight"] == {0: 1, 1: 1, 2: 1}
+    weights = next(iter(runs)).options["class_weight"]
+
+    # 8 x 1.5 = 16 x 0.75, half of the 24 pictures.
+    assert weights == {0: 1.5, 1: 0.75}
 
 
 def test_pictures_changed_under_the_same_names_are_trained_anew(prepared):
