@@ -132,9 +132,7 @@ class Runs:
             class_weights = dict(enumerate(weights.tolist()))
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
         identity = keys.make_keys(model, whole, batches, decisive, seed)
-        name = whole.name
-        if self.first is not None:
-            name += f"@{seed}"
+        name = whole.name if self.first is None else f"{whole.name}@{seed}"
         record = saved.describe_model(
             whole,
             name=name,
