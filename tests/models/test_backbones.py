@@ -245,7 +245,7 @@ def test_unusable_weights_file_is_an_error_that_names_it(weights_file, tmp_path)
 @pytest.mark.parametrize(
     ("name", "weights", "size", "options", "words"),
     [
-        ("ResNet5", None, 32, {}, "BACKBONE .*'ResNet5'.*\"ResNet50\""),
+        ("ResNet5", None, 32, {}, "BACKBONE .*'ResNet5'.*: ResNet50,"),
         ("MobileNet", None, 32, {"alfa": 1}, "BACKBONE_OPTIONS .*'alfa'"),
         ("MobileNet", "gone.h5", 32, {}, "WEIGHTS gone.h5"),
         ("ResNet50", "imagenet", 16, {}, "IMAGE_SIZE 16.* 32"),
