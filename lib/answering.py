@@ -23,36 +23,33 @@ BLOCK = 256
 def answer_files(
     options: argparse.Namespace, record: Record, asked: pd.DataFrame, kept: Path
 ) -> pd.DataFrame:
-    """Ask a model block by block, no group divided, and return the table of its answers.
+    """Ask a model block by block, no group divided, and return the table of its answers, as text.
 
     Args:
         options: those of `predict.open_parser`.
         record: of the model.
         asked: columns file and group and, if known, taken.
-        kept: a CSV file, where the rows so far stand, and a command that is run again finds them.
+        kept: a folder, where each block is one CSV file, and a command that is run again finds it.
     """
     model, _ = saved.open_model(options.model)
     known = None
     if not record.thresholds:
         known = _open_known(options.model, record, model)
         _describe(options, record)
-    names = asked.file.map(escape)
-    tables = []
-    left = asked
     if kept.exists():
-        tables.append(read_table(kept))
-        left = asked[~names.isin(tables[0].file)]
-        print(
-            f"{len(left):,} of {len(asked):,} pictures are left: {kept} has the others"
-        )
-    ends = left.groupby("group", sort=False).file.size().cumsum()
-    for _, block in left.groupby(left.group.map(ends) // BLOCK):
-        block = block.reset_index(drop=True)
-        answers = classify.predict_files(model, Path(), list(block.file))
-        rows = _tabulate(options, record, known, block, *answers).astype(object)
-        tables.append(rows.where(rows.notna(), ""))
-        write_table(pd.concat(tables), kept)
-    return read_table(kept).set_index("file").loc[names].reset_index()
+        print(f"{kept} has the first answers: going on")
+    kept.mkdir(exist_ok=True)
+    tables = []
+    ends = asked.groupby("group", sort=False).file.size().cumsum()
+    for number, block in asked.groupby(asked.group.map(ends) // BLOCK):
+        path = kept / f"{number}.csv"
+        if not path.exists():
+            block = block.reset_index(drop=True)
+            answers = classify.predict_files(model, Path(), list(block.file))
+            write_table(_tabulate(options, record, known, block, *answers), path)
+        tables.append(read_table(path))
+    names = asked.file.map(escape)
+    return pd.concat(tables).set_index("file").loc[names].reset_index()
 
 
 def _open_known(path, record, model):

@@ -11,6 +11,7 @@ that can't be read has no answer.
 import argparse
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
@@ -41,17 +42,20 @@ EXAMPLES = """typically:
 def predict_pictures(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 where a picture could not be read, 2 where nothing was done."""
     options = open_parser().parse_args(arguments)
-    null = Path(os.devnull)
     try:
         record = _check_options(options)
         # TensorFlow greets on stderr, and standard output is for the answers.
-        with stderr_to(null) as shown, redirect_stderr(shown), redirect_stdout(shown):
-            with tempfile.TemporaryDirectory() as folder:
-                table, answers = _predict(options, record, Path(folder))
+        with (
+            stderr_to(Path(os.devnull)) as shown,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            with redirect_stderr(shown), redirect_stdout(shown):
+                table = _predict(options, record, Path(folder))
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
     if not options.csv and not options.sort_into:
+        answers = table.drop(columns="problem")
         # A warning stands before the answer.
         if "note" in answers:
             answers.insert(1, "note", answers.pop("note"))
@@ -59,7 +63,7 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     unusable = table[table.problem != ""]
     for row in unusable.itertuples():
         print(f"{row.file}: {row.problem}", file=sys.stderr)
-    return int(len(unusable) > 0)
+    return int(not unusable.empty)
 
 
 def open_parser() -> argparse.ArgumentParser:
@@ -150,7 +154,7 @@ def _check_options(options):
 
 
 def _predict(options, record, scratch):
-    """Return the table of answers, and as it is written, once all is done with them; scratch is empty."""
+    """Return the table of answers, once all is done with them; scratch is empty."""
     # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
     from lib.answering import answer_files
 
@@ -164,12 +168,12 @@ def _predict(options, record, scratch):
         asked = _group_by_time(ws, asked)
     elif options.group_by:
         asked["group"] = list_groups(options.group_by, files, folders).array
-    kept = scratch / "answers.csv"
+    kept = scratch / "answers"
     if options.csv:
         # Files and groups, too: those of a corrected CSV file are others.
         command = f"{vars(options)} {record} {asked.to_dict('list')}"
         digest = hashlib.md5(command.encode()).hexdigest()
-        kept = options.csv.with_name(f"unfinished_{digest}.csv")
+        kept = options.csv.with_name(f"{options.csv.stem}_unfinished_{digest}")
     table = answer_files(options, record, asked, kept)
     if options.labels:
         _score(options, record, ws, table, told)
@@ -180,8 +184,8 @@ def _predict(options, record, scratch):
     if options.sort_into:
         sorting.sort_pictures(options.sort_into, asked.file, table, options.sort_below)
         write_table(answers, options.sort_into / "predictions.csv")
-    kept.unlink()
-    return table, answers
+    shutil.rmtree(kept)
+    return table
 
 
 def _group_by_time(ws, asked):
@@ -228,17 +232,17 @@ def _print_right(is_right, groups, things):
 def _relate(options, record, ws, new):
     """Return groups of new pictures, as 08 makes them, and which the split of the model holds."""
     results = options.model.resolve().parents[1]
-    known = new[:0]
     try:
         of_model = workspace.read(results / "run_paths.json")
-        rows = read_split(of_model)
-        if identify_set(rows) == record.split_hash:
-            ws = of_model
-            known = rows
+        known = read_split(of_model)
+        if identify_set(known) != record.split_hash:
+            raise ValueError(f"{results} has the split of other models.")
+        ws = of_model
     except (OSError, ValueError) as error:
-        print(error)
-    if known.empty:
-        print(f"Note: {results} lacks the split of this model: all count as new.")
+        print(
+            f"Note: which pictures the model knows isn't told, so all count as new: {error}"
+        )
+        known = new[:0]
     size = record.image_size
     decoded, _ = pixels.decode_pictures(ws, Path.cwd(), new, [size])
     return preparation.group_new(ws, decoded, known, size)

@@ -1,6 +1,5 @@
 """Files of labels, as people write them: read, matched with the files that are there, and applied."""
 
-import codecs
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from lib.base.paths_file import check_exists, find_part
-from lib.data.findings import find
+from lib.data.findings import LEFT_OUT, find
 from lib.data.names import NOTHING, clean, match_files
 from lib.data.pictures import PictureError, hash_content, read_file
 
@@ -18,16 +17,17 @@ FILE_WORDS = "file filename file_name image path".split()
 OTHER_WORDS = dict.fromkeys(FILE_WORDS, "file") | {"class": "label", "split": "part"}
 # Columns whose capitals mean nothing.
 USUAL = [*COLUMNS, *OTHER_WORDS, "labels", "digest", "parent"]
-SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+SEPARATORS = ",;\t"
+# How files in UTF-16 begin.
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_labels(path: Path, needed: Sequence[str] = ("file", "label")) -> pd.DataFrame:
     """Read a CSV file, divided by commas, semicolons or tabs: all columns with a name, as text.
 
-    Rows without the first column that is `needed` are left out; the index is the line of the CSV file.
-    Cells are written as they look, see `names.clean`, but for names of files. Groups that differ in
-    capitals are one, and those called NA, nan, none, null or -1 are none.
+    Rows that name nothing, in the first column that is `needed` or in another one for names of files, are
+    left out; the index is the line of the CSV file. Cells are written as they look, see `names.clean`.
+    Groups that differ in capitals are one, and those called NA, nan, none, null or -1 are none.
 
     Raises:
         ValueError: It is no CSV file, or its first line has not the columns `needed`.
@@ -49,18 +49,15 @@ def read_labels(path: Path, needed: Sequence[str] = ("file", "label")) -> pd.Dat
             skipinitialspace=True,
             skip_blank_lines=False,
         )
-        rows = _name_columns(cells.map(str.strip), needed)
+        rows = _name_columns(cells.map(clean), needed)
     except ValueError as error:
         raise ValueError(
             f"{path}: {error}. The first line must be the header: {','.join(needed)}, each once, and "
-            f"names that hold a {SEPARATORS[separator]} stand in double quotes."
+            f"names that hold {separator!r} stand in double quotes."
         ) from error
     rows = rows.set_axis(rows.index + skipped + 1)
-    rows = rows[rows[needed[0]] != ""]
-    if "group" in rows:
-        groups = rows.group.str.casefold()
-        rows = rows.assign(group=groups.mask(groups.isin([*NOTHING, "-1"]), ""))
-    return rows
+    names = rows.filter([needed[0], *FILE_WORDS])
+    return rows[names.any(axis=1)]
 
 
 def _read_text(path):
@@ -75,7 +72,7 @@ def _read_text(path):
 
 def _name_columns(cells, needed):
     """Return cells below the first row, which is their header, under our names of columns."""
-    names = cells.iloc[0].map(clean)
+    names = cells.iloc[0]
     small = names.str.casefold()
     rows = cells[1:].set_axis(names.mask(small.isin(USUAL), small), axis=1)
     rows = rows.filter(regex=".")
@@ -84,7 +81,10 @@ def _name_columns(cells, needed):
             rows = rows.rename(columns={word: name})
     if rows.columns.has_duplicates or not set(needed).issubset(rows):
         raise ValueError(f"its columns are {', '.join(names)}")
-    return rows.map(clean).assign(**rows.filter(FILE_WORDS))
+    if "group" in rows:
+        groups = rows.group.str.casefold()
+        rows = rows.assign(group=groups.replace([*NOTHING, "-1"], ""))
+    return rows
 
 
 def read_rows(
@@ -126,18 +126,16 @@ def _match_rows(path, files, folders, needed):
     """Return rows as of `read_rows`; of several columns for names of files that which fits most counts."""
     rows = read_labels(path, needed)
     names = rows.filter(FILE_WORDS)
-    asked = pd.unique(names.to_numpy().ravel())
-    meanings = match_files(asked, files, [*folders, path.parent])
-    meant = names.map(meanings.get)
-    is_found = meant.isin(list(files))
-    column = is_found.sum().idxmax()
+    meanings = names.map(match_files(files, [*folders, path.parent]))
+    # Missing is what fits none, and "" what fits several.
+    column = meanings[meanings != ""].count().idxmax()
     if column != "file":
         print(f"Note: {path.name}: names of files are those of its column {column}.")
-    problem = meant[column].replace("", "ambiguous").fillna("missing_file")
-    rows = rows.drop(columns=names.columns)
-    return rows.assign(
-        file=meant[column].where(is_found[column], names[column]),
-        problem=problem.mask(is_found[column], ""),
+    meant = meanings[column]
+    problem = meant.replace("", "ambiguous").fillna("missing_file")
+    is_found = meant.fillna("") != ""
+    return rows.drop(columns=names).assign(
+        file=meant.where(is_found, names[column]), problem=problem.mask(is_found, "")
     )
 
 
@@ -150,19 +148,15 @@ def read_columns(
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: As `read_rows` and `index_rows`.
+        ValueError: As `read_rows`; or two rows say different things of one file.
     """
     check_exists(path, f"Name a CSV file of columns file and {columns[0]}.")
     rows = read_rows(path, files, folders, ["file", columns[0]])
-    return index_rows(path, rows, ["file", *columns]).reindex(files)
+    return _index_rows(path, rows, ["file", *columns]).reindex(files)
 
 
-def index_rows(path: Path, rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
-    """Return what rows of `read_rows` say of files in some columns, of which file is the index.
-
-    Raises:
-        ValueError: Two rows say different things of one file; the error names file and line.
-    """
+def _index_rows(path, rows, columns):
+    """Return what rows of `read_rows` say of files, the index; an error names file and line where two disagree."""
     known = rows[rows.problem == ""].reindex(columns=columns, fill_value="")
     known = known.drop_duplicates()
     again = known.file[known.file.duplicated()]
@@ -176,24 +170,25 @@ def read_corrections(
     """Read the labels that a person has corrected; there are none where `path` is None.
 
     Returns:
-        Columns file and problem, as of `read_rows`, though all may fit no file; label ("" leaves out);
-        digest, "" where none is given; holds, bool: whether the file has that content, or none is given.
+        Columns file, label ("" leaves out), digest ("" where none is given) and problem: as of
+        `read_rows`, though all rows may fit no file; other_content where the file isn't that of the
+        digest.
     """
     columns = ["file", "label", "digest", "problem"]
     if path is None:
-        return pd.DataFrame(columns=[*columns, "holds"])
+        return pd.DataFrame(columns=columns)
     rows = _match_rows(path, files, [folder], ["file", "label"])
     rows = rows.reindex(columns=columns, fill_value="")
-    rows["holds"] = [_holds(folder / row.file, row.digest) for row in rows.itertuples()]
-    return rows.astype({"holds": bool})
+    is_other = [_is_other(folder / row.file, row.digest) for row in rows.itertuples()]
+    return rows.assign(problem=rows.problem.mask(is_other, "other_content"))
 
 
-def _holds(path, digest):
-    """Tell whether a file has the content of a digest; without one, or unreadable, it counts as such."""
+def _is_other(path, digest):
+    """Tell whether a file has another content than that of a digest; of none, or unreadable, nobody can tell."""
     try:
-        return digest == "" or hash_content(read_file(path)) == digest
+        return digest != "" and hash_content(read_file(path)) != digest
     except PictureError:
-        return True
+        return False
 
 
 def apply_rows(
@@ -209,7 +204,8 @@ def apply_rows(
     Returns:
         The files; where one of them is for validation, those without a part are for training, else all
             are without a part.
-        The findings: of rows that mean no file, their problem; of files for a test, test_part.
+        The findings: of rows that mean no file, or one of other content, their problem; of files for a
+            test, test_part.
 
     Raises:
         ValueError: Two rows say different things of one file, or a part is not known; the error names
@@ -219,17 +215,16 @@ def apply_rows(
     parts = rows.part.map(find_part)
     unknown = rows.part[(parts == "") & (rows.part != "")]
     refuse_cells(path, unknown, "part: train, validation or test")
-    said = index_rows(path, rows.assign(part=parts), COLUMNS)
+    said = _index_rows(path, rows.assign(part=parts), COLUMNS)
     later = said.index[said.part.isin(["test", "prediction"])]
     lost = rows[rows.problem != ""]
-    findings = [find(lost.file, lost.problem), find(later, "test_part")]
-    is_missing = (said == "") & (said.columns != "label")
+    action = lost.problem.map({"other_content": "kept"}).fillna(LEFT_OUT)
+    findings = [find(lost.file, lost.problem, action), find(later, "test_part")]
     updated = listed.set_index("file")
-    updated.update(said.mask(is_missing))
+    updated.update(said.where((said != "") | (said.columns == "label")))
+    parts = ""
     if (updated.part == "validation").any():
         parts = updated.part.replace("", "train")
-    else:
-        parts = ""
     return updated.assign(part=parts).reset_index(), pd.concat(findings)
 
 

@@ -88,7 +88,7 @@ def rebase(rows: pd.DataFrame, folder: Path, base: Path) -> pd.DataFrame:
 def _correct_labels(listed, path, files, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
     given = read_corrections(path, files, folder)
-    after, lost = apply_rows(listed, path, given[given.holds])
+    after, lost = apply_rows(listed, path, given)
     changed = after[after.label != listed.label]
     moved = changed[changed.label != ""]
     unknown = set(moved.label).difference(listed.label)
@@ -99,7 +99,6 @@ def _correct_labels(listed, path, files, folder):
         )
     found = [
         lost,
-        find(given.file[~given.holds], "other_content", "kept"),
         find(changed.file[changed.label == ""], "left out by hand"),
         find(moved.file, "corrected", "taken as " + moved.label),
     ]

@@ -3,7 +3,7 @@
 import functools
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -51,9 +51,9 @@ def is_mask(files: pd.Series) -> pd.Series:
 
 
 def match_files(
-    names: Iterable[str], files: Iterable[str], folders: Sequence[Path]
-) -> dict[str, str | None]:
-    """Find the file that each name means: "" where it fits several, None where it fits none.
+    files: Iterable[str], folders: Sequence[Path]
+) -> Callable[[str], str | None]:
+    """Return a function that finds the file that a name means: "" where it fits several, None where it fits none.
 
     A name is a path from one of the folders, from the folder above one, or from the root; else, without
     folders, the name of a file at any depth. Its ending may be missing, or in other capitals, but the
@@ -71,24 +71,23 @@ def match_files(
             _add(rough, _lower_ending(key), file)
             _add(rough, _lower_ending(remove_ending(key)), file)
     places = [*folders, *(folder.parent for folder in folders)]
-    return {name: _find_meaning(name, places, exact, rough) for name in names}
+
+    def find_meaning(name: str) -> str | None:
+        name = name.replace("\\", "/")
+        paths = {_clean_path(place / name) for place in places}
+        for keys in (paths, [os.path.normpath(name)]):
+            for index, write in ((exact, str), (rough, _lower_ending)):
+                found = {index.get(write(key)) for key in keys} - {None}
+                if found:
+                    return found.pop() if len(found) == 1 else ""
+        return None
+
+    return find_meaning
 
 
 def _add(index, key, file):
     """Let a key mean a file, or "" where it means another one already."""
     index[key] = file if index.get(key, file) == file else ""
-
-
-def _find_meaning(name, places, exact, rough):
-    """Return the file that a name means, as `match_files` does."""
-    name = clean(name).replace("\\", "/")
-    paths = {_clean_path(place / name) for place in places}
-    for keys in (paths, [os.path.normpath(name)]):
-        for index, write in ((exact, str), (rough, _lower_ending)):
-            found = {index.get(write(key)) for key in keys} - {None}
-            if found:
-                return found.pop() if len(found) == 1 else ""
-    return None
 
 
 def _lower_ending(name):

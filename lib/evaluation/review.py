@@ -64,7 +64,8 @@ def write_review(
     # A name may mean a file that was left out.
     files = rows.index.union(read_table(ws.results / "checks.csv").file)
     earlier = read_corrections(ws.corrections, files, folder)
-    cases = rows.loc[list_cases(rows, set(earlier.file[earlier.holds]))].reset_index()
+    decided = set(earlier.file[earlier.problem == ""])
+    cases = rows.loc[list_cases(rows, decided)].reset_index()
     size = save_page(
         ws,
         "review.html",

@@ -88,8 +88,8 @@ UNUSABLE = {
     "My labels\nfile,label\ncat/0.jpg,bird\n": HEADER,
     "# made, by hand\nfile,label\ncat/0.jpg,bird\n": f"# made, by hand. {HEADER}",
     "": "No columns",
-    "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*hold a comma stand in double quotes",
-    "file;label\na;b.jpg;bird\n": "line 2, .*hold a semicolon stand in double quotes",
+    "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*hold ',' stand in double quotes",
+    "file;label\na;b.jpg;bird\n": "line 2, .*hold ';' stand in double quotes",
     "sep=;\nfile;label\ncat/0.jpg;bird\n\n./cat/0;\n": "line 5: 'cat/0.jpg' .*earlier line",
 }  # fmt: skip
 
@@ -217,7 +217,7 @@ MEANINGS = {
 def test_name_is_a_path_from_a_folder_or_a_bare_name_that_one_file_has(tmp_path, name):
     asked = name.replace("ROOT", str(tmp_path))
     folders = [tmp_path / "train", tmp_path / "more/lists"]
-    assert match_files([asked], NAMED.split(), folders)[asked] == MEANINGS[name]
+    assert match_files(NAMED.split(), folders)(asked) == MEANINGS[name]
 
 
 def test_names_are_relative_to_each_folder_that_was_given(tmp_path, monkeypatch):
@@ -230,6 +230,17 @@ def test_names_are_relative_to_each_folder_that_was_given(tmp_path, monkeypatch)
 
     # Two files are called 2.jpg from a folder.
     assert told.label.dropna().to_dict() == {"one/0.jpg": "a", "two/1.jpg": "b"}
+
+
+def test_row_without_a_name_in_the_first_column_for_names_counts(tmp_path, capsys):
+    files = ["0.jpg", "1.jpg", "2.jpg"]
+    text = "image,path,label\n7,0.jpg,a\n,1.jpg,b\n9,,c\n,,d\n"
+    path = write_csv(tmp_path / "l.csv", text)
+
+    told = read_columns(path, ["label"], files, [tmp_path])
+
+    assert told.label.dropna().to_dict() == {"0.jpg": "a", "1.jpg": "b"}
+    assert "1 of 3 rows" in capsys.readouterr().out
 
 
 def test_names_that_differ_in_capitals_zeros_or_a_rest_alone_are_found():

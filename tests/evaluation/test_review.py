@@ -13,9 +13,9 @@ import pytest
 from conftest import find_violations, make_workspace, open_page, runs_foreign_script
 from PIL import Image
 
+from lib.base.workspace import read_table
 from lib.data import labels
 from lib.data.findings import find
-from lib.data.label_files import read_labels
 from lib.data.pictures import hash_content
 from lib.data.split import read_split
 from lib.evaluation import review
@@ -106,7 +106,7 @@ def download(page, path):
     assert caught.value.suggested_filename == "corrections.csv"
     caught.value.save_as(path)
     assert path.read_bytes().startswith(codecs.BOM_UTF8), "so that spreadsheets know it"
-    table = read_labels(path)
+    table = read_table(path)
     assert table.file.is_unique
     return dict(zip(table.file, table.label))
 
@@ -227,7 +227,7 @@ def test_what_was_decided_of_a_content_is_not_asked_again_and_no_row_is_lost(
         page.keyboard.press("ArrowRight")
         page.keyboard.press("KeyL")
         assert download(page, tmp_path / "next.csv") == rows | {second: ""}
-    digests = read_labels(tmp_path / "next.csv").digest
+    digests = read_table(tmp_path / "next.csv").digest
     assert digests.tolist() == cases.digest[:3].tolist()
 
 

@@ -363,22 +363,36 @@ def kill(ask, monkeypatch):
     return kill_one
 
 
-def test_command_that_was_killed_goes_on_to_the_same_table(
-    model_file, pictures, groups, ask, kill, monkeypatch
+def test_command_that_was_killed_goes_on_to_the_same_bytes(
+    model_file, pictures, groups, ask, kill, monkeypatch, tmp_path
 ):
+    (pictures / "red/003.png").write_bytes(NO_PICTURE)
     arguments = [model_file, [pictures], "--group-by", groups, "--top=2"]
-    _, whole = ask(*arguments)
+    ask(*arguments)
+    whole = (tmp_path / "answers.csv").read_bytes()
     kill(*arguments)
     goes_on = mock.Mock(side_effect=classify.predict_files)
     monkeypatch.setattr(classify, "predict_files", goes_on)
 
-    _, table = ask(*arguments)
+    ask(*arguments)
 
-    assert table.equals(whole)
+    assert (tmp_path / "answers.csv").read_bytes() == whole
     goes_on.assert_called_once()
     # No group is divided.
     assert len(goes_on.call_args.args[2]) == 31
-    assert not list(pictures.parent.glob("unfinished_*"))
+    assert not list(tmp_path.glob("*unfinished*"))
+
+
+def test_each_answer_is_written_once_before_the_whole_table(
+    model_file, pictures, ask, monkeypatch
+):
+    monkeypatch.setattr(answering, "BLOCK", 5)
+    kept = mock.Mock(side_effect=write_table)
+    monkeypatch.setattr(answering, "write_table", kept)
+
+    ask(model_file, [pictures])
+
+    assert sum(len(call.args[0]) for call in kept.call_args_list) == 40
 
 
 def test_groups_that_were_corrected_after_a_kill_count(
