@@ -35,7 +35,9 @@ def answer_files(
     known = None
     if not record.thresholds:
         known = _open_known(options.model, record, model)
-        _describe(options, record)
+        print("temperature:", record.temperature or "none is stored, 08 fits one")
+        if record.answer_sets.limit and not options.classes:
+            print(limits.describe_sets(record.answer_sets))
     if kept.exists():
         print(f"{kept} has the first answers: going on")
     kept.mkdir(exist_ok=True)
@@ -68,17 +70,6 @@ def _open_known(path, record, model):
     return known
 
 
-def _describe(options, record):
-    """Say what the answers of a model promise."""
-    print("temperature:", record.temperature or "none is stored, 08 fits one")
-    if options.classes:
-        print(f"only {', '.join(options.classes)} can occur here: sets promise nothing")
-    elif record.answer_sets.limit is None:
-        print("no limit of sets is stored: 10_hand_over finds one in enough pictures")
-    else:
-        print(limits.describe_sets(record.answer_sets))
-
-
 def _tabulate(options, record, known, block, y_prob, features, problems):
     """Return the rows of a block, of answers as of `classify.predict_files`."""
     columns = None
@@ -90,14 +81,18 @@ def _tabulate(options, record, known, block, y_prob, features, problems):
         distances = np.full(len(block), np.nan)
         if known is not None:
             distances = resemblance.measure_distances(features, known).astype(float)
-        columns = _list_sets(options, record, scaled, distances)
+        notes = np.array(limits.mark_strangers(distances, record.strangers))
+        sets = pd.DataFrame(limits.set_columns(scaled, record))
+        # Sets hold for pictures like those known, and where every class can occur.
+        is_promised = record.answer_sets.limit is not None and not options.classes
+        columns = sets[is_promised & (notes == "")].reindex(sets.index)
+        columns = columns.assign(distance=distances.round(6), note=notes)
         columns = columns.join(block.filter(["taken"]))
         if options.group_by:
-            columns = columns.assign(
-                **pooling.group_columns(
-                    scaled, record.class_names, block.group, usable=problems == ""
-                )
+            of_groups = pooling.group_columns(
+                scaled, record.class_names, block.group, usable=problems == ""
             )
+            columns = columns.assign(**of_groups)
     return classify.predictions_table(
         block.file,
         y_prob,
@@ -107,12 +102,3 @@ def _tabulate(options, record, known, block, y_prob, features, problems):
         probabilities=options.probabilities,
         columns=columns,
     )
-
-
-def _list_sets(options, record, scaled, distances):
-    """Return columns of sets, and of distances and notes; sets hold for pictures like those known."""
-    notes = np.array(limits.mark_strangers(distances, record.strangers))
-    is_promised = record.answer_sets.limit is not None and not options.classes
-    sets = pd.DataFrame(limits.set_columns(scaled, record))
-    columns = sets[is_promised & (notes == "")].reindex(sets.index)
-    return columns.assign(distance=distances.round(6), note=notes)

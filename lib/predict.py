@@ -26,7 +26,7 @@ from lib.base.storage import require_room
 from lib.base.workspace import Workspace, write_table
 from lib.data import pixels, preparation, sorting
 from lib.data.label_files import read_columns
-from lib.data.labels import list_files, list_groups
+from lib.data.labels import list_files
 from lib.data.series import name_bursts
 from lib.data.split import identify_set, read_split
 from lib.evaluation.wording import format_right, format_things
@@ -78,11 +78,7 @@ def open_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("model", type=Path, help="a .keras file, with its .json beside it")
     add("pictures", nargs="+", help="pictures, or folders of them")
-    add(
-        "--csv",
-        type=Path,
-        help="write the table into this new file; after a kill the same command goes on",
-    )
+    add("--csv", type=Path, help="write a new file; after a kill the command goes on")
     add("--top", type=int, default=1, metavar="K", help="name the K best classes")
     add("--probabilities", action="store_true", help="add a column for each class")
     add(
@@ -92,63 +88,51 @@ def open_parser() -> argparse.ArgumentParser:
         "of its group in a CSV file,group: group, group_label, group_probability, and how many pictures of "
         "group_size agree",
     )
-    _add_uses(add)
-    return parser
-
-
-def _add_uses(add):
-    """Add the options that do something with answers."""
     add(
         "--classes",
         type=lambda text: text.split(","),
         default=[],
         metavar="A,B",
-        help="only these can occur here: their probabilities add up to 1, and sets promise nothing",
+        help="only these can occur: their probabilities add up to 1, and sets promise nothing",
     )
-    add(
-        "--labels", type=Path, help="say how many answers are as in this CSV file,label"
-    )
+    add("--labels", type=Path, help="say how many answers are as in a CSV file,label")
     add(
         "--sort-into",
         type=Path,
-        metavar="FOLDER",
-        help="copy the pictures into folders by answer, strangers into to_check, with predictions.csv; a "
-        "new folder, or an empty one",
+        help="copy pictures into folders by answer, strangers and less probable ones into to_check, "
+        "with predictions.csv; a new or empty folder",
     )
-    add(
-        "--sort-below",
-        type=float,
-        default=0,
-        metavar="P",
-        help="copy less probable answers into to_check, too",
-    )
+    add("--sort-below", type=float, default=0, help="what is less probable")
+    return parser
 
 
 def _check_options(options):
     """Return the record of the model, once all is checked that can be without opening the model."""
     record = read_record(options.model)
-    if record is None or not options.model.is_file():
+    if record is None:
         raise ValueError(
-            f"{options.model} or its .json is missing or damaged: copy both, the .json beside the .keras file."
+            f"{options.model.with_suffix('.json')} is missing or damaged: copy it with the .keras file."
         )
+    names = record.class_names
     one_label = [options.group_by, options.classes, options.labels, options.sort_into]
     if record.thresholds and (options.top > 1 or any(one_label)):
         raise ValueError(
             f"{record.name} names several labels: it takes --csv and --probabilities alone."
         )
-    unknown = set(options.classes).difference(record.class_names)
+    unknown = set(options.classes).difference(names)
     if unknown:
-        known = ", ".join(record.class_names)
-        raise ValueError(f"--classes {list_some(unknown)}: the classes are {known}.")
-    count = len(options.classes or record.class_names)
+        raise ValueError(
+            f"--classes {list_some(unknown)}: the classes are {', '.join(names)}."
+        )
+    count = len(options.classes or names)
     if not 1 <= options.top <= count:
         raise ValueError(f"--top names 1 to {count} classes of this model.")
-    if options.csv is not None:
+    if options.csv:
         if options.csv.exists():
             raise ValueError(f"--csv {options.csv} is there already: name a new file.")
         require_room(options.csv.parent, 0, "the answers")
     if options.sort_into:
-        sorting.check_target(options.sort_into, options.pictures, record.class_names)
+        sorting.check_target(options.sort_into, options.pictures, names)
         require_room(options.sort_into, 0, "the copies")
     return record
 
@@ -160,14 +144,10 @@ def _predict(options, record, scratch):
 
     files = list_files(options.pictures)
     folders = [Path(), *filter(Path.is_dir, map(Path, options.pictures))]
-    asked = pd.DataFrame({"file": files, "group": files})
     ws = Workspace(Path(), Path(), scratch)
     if options.labels:
         told = read_columns(options.labels, ["label", "group"], files, folders)
-    if options.group_by == "time":
-        asked = _group_by_time(ws, asked)
-    elif options.group_by:
-        asked["group"] = list_groups(options.group_by, files, folders).array
+    asked = group_files(options.group_by, ws, files, folders)
     kept = scratch / "answers"
     if options.csv:
         # Files and groups, too: those of a corrected CSV file are others.
@@ -188,36 +168,52 @@ def _predict(options, record, scratch):
     return table
 
 
-def _group_by_time(ws, asked):
-    """Return the files with the date of Exif, taken, and bursts as groups, as 01 makes them."""
-    dated, _ = pixels.decode_pictures(ws, Path.cwd(), asked, [])
-    paths = dated.file.map(os.path.abspath)
-    bursts = name_bursts(dated.assign(file=paths, label=""))
-    known = dated.assign(burst=bursts)[["file", "taken", "burst"]]
-    asked = asked.merge(known, how="left", on="file")
-    return asked.assign(group=asked.burst.fillna(asked.group))
+def group_files(
+    how: str | None, ws: Workspace, files: list[str], folders: list[Path]
+) -> pd.DataFrame:
+    """Return columns file and group, and taken, the date of Exif, if that makes groups.
+
+    Args:
+        how: the folder of each file is its group; or time, its burst, as 01 makes them; or that of a CSV
+            file of columns file and group. A file without a group is its own.
+        folders: what names of that file may be relative to, see `read_columns`.
+    """
+    asked = pd.DataFrame({"file": files})
+    paths = asked.file.map(os.path.abspath)
+    groups = paths
+    if how == "folder":
+        groups = paths.map(os.path.dirname)
+    elif how == "time":
+        dated, _ = pixels.decode_pictures(ws, Path.cwd(), asked, [])
+        asked = asked.merge(dated[["file", "taken"]], how="left")
+        groups = name_bursts(asked.assign(file=paths, label=""))
+    elif how:
+        given = read_columns(Path(how), ["group"], files, folders)
+        groups = given.group.replace("", None).reset_index(drop=True)
+    return asked.assign(group=groups).fillna({"group": paths})
 
 
 def _score(options, record, ws, table, told):
     """Say how many pictures, and groups, are answered rightly, and which are not scored."""
     told = told.fillna("").reset_index()
-    rows = table.assign(truth=told.label)[(table.problem == "") & (told.label != "")]
-    related, is_known = _relate(options, record, ws, told.loc[rows.index])
-    is_other = ~rows.truth.isin(record.class_names)
+    told = told[(told.label != "") & (table.problem == "")]
+    rows = table.loc[told.index].assign(truth=told.label)
+    rows["same"], is_known = _relate(options, record, ws, told)
+    is_class = rows.truth.isin(record.class_names)
     is_possible = rows.truth.isin(options.classes or record.class_names)
-    is_held = is_possible & is_known
-    is_scored = is_possible & ~is_known
-    scored = rows[is_scored]
-    _print_right(scored.label == scored.truth, related[is_scored], "pictures")
+    scored = rows[is_possible & ~is_known]
+    _print_right(scored.label == scored.truth, scored.same, "pictures")
     if options.group_by:
-        truths = scored.groupby("group").truth.transform("nunique")
-        groups = scored[truths == 1].drop_duplicates("group")
+        pairs = scored.drop_duplicates(["group", "truth"])
+        groups = pairs[~pairs.group.duplicated(keep=False)]
         _print_right(groups.group_label == groups.truth, groups.group, "groups")
-    marked = (rows.note[is_other] != "").sum()
+    others = rows[~is_class]
+    marked = (others.note != "").sum()
     passed = {
-        "in groups with training or validation pictures: not scored": is_held,
-        "whose label --classes leaves out: not scored": ~is_other & ~is_possible,
-        f"of other species, of which {marked} are marked as strangers": is_other,
+        "in groups with training or validation pictures: not scored": is_possible
+        & is_known,
+        "whose label --classes leaves out: not scored": is_class & ~is_possible,
+        f"of other species, of which {marked} are marked as strangers": ~is_class,
     }
     for said, is_so in passed.items():
         if is_so.any():
@@ -236,12 +232,10 @@ def _relate(options, record, ws, new):
         of_model = workspace.read(results / "run_paths.json")
         known = read_split(of_model)
         if identify_set(known) != record.split_hash:
-            raise ValueError(f"{results} has the split of other models.")
+            raise ValueError(f"{results} has another split")
         ws = of_model
     except (OSError, ValueError) as error:
-        print(
-            f"Note: which pictures the model knows isn't told, so all count as new: {error}"
-        )
+        print(f"Note: {error}. The split of this model is missing: all count as new.")
         known = new[:0]
     size = record.image_size
     decoded, _ = pixels.decode_pictures(ws, Path.cwd(), new, [size])

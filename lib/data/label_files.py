@@ -4,6 +4,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from lib.base.paths_file import check_exists, find_part
@@ -93,9 +94,7 @@ def read_rows(
     folders: Sequence[Path],
     needed: Sequence[str] = ("file", "label"),
 ) -> pd.DataFrame:
-    """Read a CSV file of labels, and find the file that each row means.
-
-    A note counts rows that mean no file.
+    """Read a CSV file of labels, and find the file that each row means; a note counts rows that mean none.
 
     Args:
         files: Those that are there, relative to the first of `folders`.
@@ -104,21 +103,27 @@ def read_rows(
 
     Returns:
         Rows as of `read_labels`, with a column problem: missing_file where a row means none of the
-        files, ambiguous where it fits several, else "". Then `file` is written as in `files`.
+        files, ambiguous where it fits several, other_content where its digest is not that of the file,
+        else "". Then `file` is written as in `files`.
 
     Raises:
-        ValueError: As `read_labels`; or no row means a file.
+        ValueError: As `read_labels`; or no row means a file, and there are no digests, by which rows may be
+            of other files.
     """
-    rows = _match_rows(path, files, folders, needed)
+    rows = _match_rows(path, files, [*folders, path.parent], needed)
     lost = rows.file[rows.problem != ""]
     if len(lost):
         said = (
             f"{len(lost):,} of {len(rows):,} rows of {path} fit no file, or several: the first is "
-            f"{lost.iloc[0]}, a file there is called {next(iter(files))}"
+            f"{lost.iloc[0]}, a file there is called {next(iter(files))}."
         )
-        if len(lost) == len(rows):
-            raise ValueError(f"{said}.")
-        print(f"Note: {said}.")
+        if len(lost) == len(rows) and "digest" not in rows:
+            raise ValueError(said)
+        print(f"Note: {said}")
+    if "digest" in rows:
+        paths = rows.file.map(folders[0].joinpath)
+        is_other = list(map(_is_other, paths, rows.digest))
+        rows = rows.assign(problem=rows.problem.mask(is_other, "other_content"))
     return rows
 
 
@@ -126,17 +131,26 @@ def _match_rows(path, files, folders, needed):
     """Return rows as of `read_rows`; of several columns for names of files that which fits most counts."""
     rows = read_labels(path, needed)
     names = rows.filter(FILE_WORDS)
-    meanings = names.map(match_files(files, [*folders, path.parent]))
+    meanings = names.map(match_files(files, folders))
     # Missing is what fits none, and "" what fits several.
     column = meanings[meanings != ""].count().idxmax()
     if column != "file":
         print(f"Note: {path.name}: names of files are those of its column {column}.")
     meant = meanings[column]
-    problem = meant.replace("", "ambiguous").fillna("missing_file")
-    is_found = meant.fillna("") != ""
-    return rows.drop(columns=names).assign(
-        file=meant.where(is_found, names[column]), problem=problem.mask(is_found, "")
-    )
+    fits_none = meant.isna()
+    fits_several = meant == ""
+    words = ["missing_file", "ambiguous"]
+    problem = np.select([fits_none, fits_several], words, "")
+    file = meant.where(problem == "", names[column])
+    return rows.drop(columns=names).assign(file=file, problem=problem)
+
+
+def _is_other(path, digest):
+    """Tell whether a file has another content than that of a digest; of none, or unreadable, nobody can tell."""
+    try:
+        return digest != "" and hash_content(read_file(path)) != digest
+    except PictureError:
+        return False
 
 
 def read_columns(
@@ -162,33 +176,6 @@ def _index_rows(path, rows, columns):
     again = known.file[known.file.duplicated()]
     refuse_cells(path, again, "new file: an earlier line says something else of it")
     return known.set_index("file")
-
-
-def read_corrections(
-    path: Path | None, files: Sequence[str], folder: Path
-) -> pd.DataFrame:
-    """Read the labels that a person has corrected; there are none where `path` is None.
-
-    Returns:
-        Columns file, label ("" leaves out), digest ("" where none is given) and problem: as of
-        `read_rows`, though all rows may fit no file; other_content where the file isn't that of the
-        digest.
-    """
-    columns = ["file", "label", "digest", "problem"]
-    if path is None:
-        return pd.DataFrame(columns=columns)
-    rows = _match_rows(path, files, [folder], ["file", "label"])
-    rows = rows.reindex(columns=columns, fill_value="")
-    is_other = [_is_other(folder / row.file, row.digest) for row in rows.itertuples()]
-    return rows.assign(problem=rows.problem.mask(is_other, "other_content"))
-
-
-def _is_other(path, digest):
-    """Tell whether a file has another content than that of a digest; of none, or unreadable, nobody can tell."""
-    try:
-        return digest != "" and hash_content(read_file(path)) != digest
-    except PictureError:
-        return False
 
 
 def apply_rows(

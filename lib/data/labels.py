@@ -9,10 +9,15 @@ from lib.base.escapes import list_some
 from lib.base.paths_file import check_exists
 from lib.base.workspace import Workspace
 from lib.data.findings import find
-from lib.data.label_files import apply_rows, read_columns, read_corrections, read_rows
-from lib.data.listing import NO_PICTURE, leave_others_out, walk
+from lib.data.label_files import apply_rows, read_columns, read_rows
+from lib.data.listing import leave_others_out, walk
 from lib.data.names import NOTHING, clean, find_alike
 from lib.data.series import group_files
+
+# What is noted of new pictures.
+NOTED = "mask not_a_picture not_a_file empty unknown_class".split()
+# Labels that look like none, or like several.
+NO_CLASS = rf"(?i){'|'.join(NOTHING)}|\?|.*[|;].*"
 
 
 def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -22,11 +27,12 @@ def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     finding.
     """
     listed, odd = walk(folder)
-    problem = listed.file.map(odd.set_index("file").problem)
+    pictures = leave_others_out(listed, odd)
     top = listed.file.str.extract("^([^/]+)/")[0].fillna("").map(clean)
-    labels = top.mask(problem.isin(NO_PICTURE), "")
-    empty = sorted(set(top).difference(labels))
-    return listed.assign(label=labels), pd.concat([odd, find(empty, "empty_class")])
+    labels = top.where(listed.file.isin(pictures.file), "")
+    empty = set(top).difference(labels)
+    empty_classes = find(sorted(empty), "empty_class")
+    return listed.assign(label=labels), pd.concat([odd, empty_classes])
 
 
 def list_pictures(
@@ -87,8 +93,8 @@ def rebase(rows: pd.DataFrame, folder: Path, base: Path) -> pd.DataFrame:
 
 def _correct_labels(listed, path, files, folder):
     """Return the files in the classes that a corrections file names, and findings; no class leaves out."""
-    given = read_corrections(path, files, folder)
-    after, lost = apply_rows(listed, path, given)
+    rows = read_rows(path, files, [folder])
+    after, lost = apply_rows(listed, path, rows)
     changed = after[after.label != listed.label]
     moved = changed[changed.label != ""]
     unknown = set(moved.label).difference(listed.label)
@@ -107,18 +113,16 @@ def _correct_labels(listed, path, files, folder):
 
 def _note_names(listed):
     """Note classes and groups whose names may be slips; nothing is merged."""
-    names = listed.label
-    alike = find_alike(names) + find_alike(listed.group)
-    none = names[names.str.casefold().isin([*NOTHING, "?"])]
-    several = names[names.str.contains("[|;]")]
+    alike = find_alike(listed.label) + find_alike(listed.group)
+    is_odd = listed.label.str.fullmatch(NO_CLASS)
     notes = {
         "classes or groups differ only in capitals, zeros or .0, and stay apart": alike,
-        "these are taken for classes, though a picture of none has an empty cell": none,
-        "these are taken for one class each; several stand in multi_labels": several,
+        "each of these is taken for one class, though a picture of none has an empty cell, and several stand "
+        "in multi_labels": listed.label[is_odd],
     }
-    for said, noted in notes.items():
-        if len(noted):
-            print(f"Note: {said}: {list_some(noted)}.")
+    for said, names in notes.items():
+        if len(names):
+            print(f"Note: {said}: {list_some(names)}.")
 
 
 def list_new_pictures(
@@ -135,18 +139,19 @@ def list_new_pictures(
     """
     listed, odd = label_by_folder(folder)
     pictures = leave_others_out(listed, odd)[["file", "label", "group"]]
-    odd = odd[odd.problem.isin(NO_PICTURE)]
     if pictures.empty:
         raise ValueError(f"{folder} holds no picture; name a folder of pictures.")
-    strange = set(pictures.label).difference(class_names, [""])
-    pictures["label"] = pictures.label.replace(list(strange), "")
+    is_strange = ~pictures.label.isin([*class_names, ""])
+    strange = pictures.label[is_strange]
+    pictures["label"] = pictures.label.mask(is_strange, "")
     if labels:
         told = read_columns(labels, ["label", "group"], pictures.file, [folder])
         pictures.update(told.reset_index(drop=True))
     elif class_names:
-        odd = pd.concat([odd, find(sorted(strange), "unknown_class")])
-    for problem, files in odd[odd.problem != "junk"].groupby("problem").file:
-        print(f"Note: {problem}, {len(files):,}: {list_some(files)}.")
+        odd = pd.concat([odd, find(strange, "unknown_class")])
+    noted = odd[odd.problem.isin(NOTED)]
+    for problem, files in noted.groupby("problem").file:
+        print(f"Note: {problem}, {files.nunique():,}: {list_some(files)}.")
     return pictures
 
 
@@ -165,15 +170,3 @@ def list_files(places: list[str]) -> list[str]:
             inside = [os.path.join(place, name) for name in names]
         files |= {os.path.abspath(file): file for file in inside}
     return list(files.values())
-
-
-def list_groups(how: str, files: list[str], folders: list[Path]) -> pd.Series:
-    """Return the group of each file: its folder for "folder", else as a CSV file of columns file and group says.
-
-    A file without a group is its own. Files and folders are those of `read_rows`.
-    """
-    own = pd.Series(files, files).map(os.path.abspath)
-    if how == "folder":
-        return own.map(os.path.dirname)
-    given = read_columns(Path(how), ["group"], files, folders).group
-    return given.mask(given == "").fillna(own)

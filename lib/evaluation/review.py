@@ -9,7 +9,7 @@ from lib.base.machine import count_cores
 from lib.base.work import show_progress
 from lib.base.workspace import Workspace, read_table
 from lib.data import sources
-from lib.data.label_files import read_corrections
+from lib.data.label_files import read_rows
 from lib.data.pictures import PictureError
 from lib.data.split import identify_set
 from lib.evaluation.display import embed_picture, save_page
@@ -63,7 +63,10 @@ def write_review(
     rows = audit.set_index("file")
     # A name may mean a file that was left out.
     files = rows.index.union(read_table(ws.results / "checks.csv").file)
-    earlier = read_corrections(ws.corrections, files, folder)
+    earlier = pd.DataFrame(columns=["file", "label", "digest", "problem"])
+    if ws.corrections:
+        given = read_rows(ws.corrections, files, [folder])
+        earlier = given.reindex(columns=earlier.columns, fill_value="")
     decided = set(earlier.file[earlier.problem == ""])
     cases = rows.loc[list_cases(rows, decided)].reset_index()
     size = save_page(

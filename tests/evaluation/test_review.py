@@ -201,7 +201,7 @@ def test_a_name_that_may_mean_a_left_out_picture_decides_about_none(tmp_path):
     is_used = rows.file == "a/1.png"
     ws.save_table(rows[is_used], "split.csv")
     ws.save_table(find(rows.file[~is_used], "duplicate"), "checks.csv")
-    (tmp_path / "one.csv").write_text("file,label\n1.png,b\n")
+    (tmp_path / "one.csv").write_text("file,label,digest\n1.png,b,\n")
 
     write_page(replace(ws, corrections=tmp_path / "one.csv"), {0: "label?"})
 
