@@ -47,8 +47,7 @@ def _join_actions(actions):
 def count_left_out(findings: pd.DataFrame) -> str:
     """Count why files were left out, in a note; return "" where none was."""
     checks = list_checks(findings)
-    counts = checks.problem[checks.action == LEFT_OUT].value_counts()
-    if counts.empty:
-        return ""
-    counted = ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
-    return f"Note: left out: {counted}. checks.csv names them."
+    problems = checks.problem[checks.action == LEFT_OUT]
+    counts = problems.value_counts().items()
+    counted = ", ".join(f"{count:,} {problem}" for problem, count in counts)
+    return f"Note: left out: {counted}. checks.csv names them." if counted else ""

@@ -34,7 +34,7 @@ def read_labels(path: Path, needed: Sequence[str] = ("file", "label")) -> pd.Dat
         ValueError: It is no CSV file, or its first line has not the columns `needed`.
     """
     text = _read_text(path)
-    first, _, _ = text.partition("\n")
+    first = text.partition("\n")[0]
     separator = max(SEPARATORS, key=first.count)
     # Excel writes such a line above the header.
     skipped = int(first.startswith("sep="))
@@ -56,7 +56,7 @@ def read_labels(path: Path, needed: Sequence[str] = ("file", "label")) -> pd.Dat
             f"{path}: {error}. The first line must be the header: {','.join(needed)}, each once, and "
             f"names that hold {separator!r} stand in double quotes."
         ) from error
-    rows = rows.set_axis(rows.index + skipped + 1)
+    rows.index += skipped + 1
     names = rows.filter([needed[0], *FILE_WORDS])
     return rows[names.any(axis=1)]
 
@@ -115,16 +115,16 @@ def read_rows(
     if len(lost):
         said = (
             f"{len(lost):,} of {len(rows):,} rows of {path} fit no file, or several: the first is "
-            f"{lost.iloc[0]}, a file there is called {next(iter(files))}."
+            f"{lost.iloc[0]}, a file there is called {min(files)}."
         )
         if len(lost) == len(rows) and "digest" not in rows:
             raise ValueError(said)
         print(f"Note: {said}")
-    if "digest" in rows:
-        paths = rows.file.map(folders[0].joinpath)
-        is_other = list(map(_is_other, paths, rows.digest))
-        rows = rows.assign(problem=rows.problem.mask(is_other, "other_content"))
-    return rows
+    if "digest" not in rows:
+        return rows
+    paths = rows.file.map(folders[0].joinpath)
+    is_other = list(map(_is_other, paths, rows.digest))
+    return rows.assign(problem=rows.problem.mask(is_other, "other_content"))
 
 
 def _match_rows(path, files, folders, needed):
@@ -209,9 +209,9 @@ def apply_rows(
     findings = [find(lost.file, lost.problem, action), find(later, "test_part")]
     updated = listed.set_index("file")
     updated.update(said.where((said != "") | (said.columns == "label")))
-    parts = ""
-    if (updated.part == "validation").any():
-        parts = updated.part.replace("", "train")
+    parts = updated.part.replace("", "train")
+    if "validation" not in set(parts):
+        parts = ""
     return updated.assign(part=parts).reset_index(), pd.concat(findings)
 
 

@@ -163,10 +163,11 @@ def list_files(places: list[str]) -> list[str]:
     """
     files = {}
     for place in places:
-        check_exists(Path(place), "Name pictures, or folders of them.")
-        inside = [place]
-        if os.path.isdir(place):
-            names = list_new_pictures(Path(place), []).file
-            inside = [os.path.join(place, name) for name in names]
-        files |= {os.path.abspath(file): file for file in inside}
+        path = Path(place)
+        check_exists(path, "Name pictures, or folders of them.")
+        inside = [path]
+        if path.is_dir():
+            inside = map(path.joinpath, list_new_pictures(path, []).file)
+        for file in inside:
+            files[os.path.abspath(file)] = str(file)
     return list(files.values())

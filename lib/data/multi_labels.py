@@ -15,8 +15,8 @@ from lib.data.split import split
 
 # Columns that are no labels.
 NO_LABELS = "file problem part group is_valid is_train is_test fold set".split()
-YES = ("1", "1.0", "true")
-NO = ("0", "0.0", "false")
+YES = "1 1.0 true".split()
+NO = "0 0.0 false".split()
 
 
 def read_label_sets(path: Path, files: Sequence[str], folder: Path) -> pd.DataFrame:
@@ -30,17 +30,14 @@ def read_label_sets(path: Path, files: Sequence[str], folder: Path) -> pd.DataFr
     """
     rows = read_rows(path, files, [folder], ["file"])
     if "labels" in rows:
-        is_odd = rows.labels.str.contains(r"^\[|,")
-        refuse_cells(
-            path,
-            rows.labels[is_odd],
-            kind="label: write several as cat|dog, without commas",
-        )
-        labels = rows.labels.str.replace(" ?[|;] ?", "|", regex=True)
+        cells = rows.labels
+        is_odd = cells.str.contains(r"^\[|,")
+        refuse_cells(path, cells[is_odd], "label: write several as cat|dog")
+        labels = cells.str.replace(" ?[|;] ?", "|", regex=True)
         has_label = labels.str.get_dummies("|")
     else:
-        cells = rows[rows.columns.difference(NO_LABELS)]
-        cells = cells.map(str.casefold)
+        others = rows.columns.difference(NO_LABELS)
+        cells = rows[others].map(str.casefold)
         for name, column in cells.items():
             refuse_cells(path, column[~column.isin(YES + NO)], f"0 or 1 of {name}")
         has_label = cells.isin(YES)
@@ -80,5 +77,4 @@ def split_label_sets(
     rarest_first = y_true.sum().sort_values(kind="stable").index
     rarest = y_true[rarest_first].idxmax(axis=1)
     label = rarest.where(y_true.any(axis=1), "")
-    labelled = pictures.assign(label=label.to_numpy())
-    return split(labelled, seed)
+    return split(pictures.assign(label=label.array), seed)

@@ -15,16 +15,16 @@ def check_target(folder: Path, places: list[str], class_names: list[str]) -> Non
         ValueError: it isn't, or can't. Nothing is written.
     """
     folder = folder.resolve()
-    read = {Path(place).resolve() for place in places}
-    if any(folder.glob("*")) or read.intersection([folder, *folder.parents]):
+    around = [folder, *folder.parents]
+    read = [Path(place).resolve() for place in places]
+    if any(folder.glob("*")) or set(read).intersection(around):
         raise ValueError(
             f"--sort-into {folder} is not new or empty, or lies in a folder of the pictures: name another."
         )
     for name in class_names:
-        if name == TO_CHECK or (folder / name).resolve().parent != folder:
-            raise ValueError(
-                f"--sort-into: no folder can be called as the class {name!r}."
-            )
+        place = (folder / name).resolve()
+        if name == TO_CHECK or place.parent != folder:
+            raise ValueError(f"--sort-into: no folder can be called {name!r}.")
 
 
 def sort_pictures(
@@ -40,21 +40,16 @@ def sort_pictures(
         table: their answers as text, columns label, probability, note and problem.
     """
     usable = table[table.problem == ""]
-    is_unsure = usable.probability.astype(float) < min_probability
-    names = usable.label.mask(is_unsure | (usable.note != ""), TO_CHECK)
+    is_sure = usable.probability.astype(float) >= min_probability
+    names = usable.label.where(is_sure & (usable.note == ""), TO_CHECK)
     for file, name in zip(files[usable.index], names):
         copy = folder / name / Path(file).name
+        stem = copy.stem
+        number = 1
+        while copy.exists():
+            number += 1
+            copy = copy.with_stem(f"{stem}_{number}")
         copy.parent.mkdir(exist_ok=True)
-        shutil.copy2(file, _add_number(copy))
+        shutil.copy2(file, copy)
     counts = [f"{count:,} {name}" for name, count in names.value_counts().items()]
     print(f"copied into {folder}: {', '.join(counts)}")
-
-
-def _add_number(path):
-    """Return a path where nothing lies yet."""
-    free = path
-    number = 1
-    while free.exists():
-        number += 1
-        free = path.with_stem(f"{path.stem}_{number}")
-    return free

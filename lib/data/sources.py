@@ -41,11 +41,12 @@ def find_validation(ws: Workspace) -> Path | None:
         ValueError: There are two such folders.
     """
     trail = _trace(ws, "train")
-    classes = _list_classes(trail[-1])
+    train = trail[-1]
+    classes = _list_classes(train)
     called = list_some(filter(find_part, classes))
     if called:
         print(
-            f"Note: in {trail[-1]} these are classes: {called}. Parts of a data set have only parts beside them."
+            f"Note: in {train} these are classes: {called}. Parts of a data set have only parts beside them."
         )
     if ws.validation:
         return open_folder(ws, "validation")
@@ -53,16 +54,15 @@ def find_validation(ws: Workspace) -> Path | None:
     if folder is None:
         return None
     names = _list_classes(folder)
-    if names and set(names).issubset(classes):
+    if names and names <= classes:
         return folder
-    print(f"Note: {folder} has other folders than {trail[-1]}: it isn't used.")
+    print(f"Note: {folder} has other folders than {train}: it isn't used.")
     return None
 
 
 def _list_classes(folder):
-    """List the names of the folders with pictures, equal where they look alike."""
-    folders = filter(holds_pictures, list_folders(folder))
-    return [clean(path.name) for path in folders]
+    """Return the names of the folders with pictures, equal where they look alike."""
+    return {clean(path.name) for path in list_folders(folder) if holds_pictures(path)}
 
 
 def _find_beside(trail):
@@ -117,10 +117,9 @@ def _find_part(folders, key):
     if len(named) == 1:
         return named[0]
     parent = folders[0].parent
-    names = list_some(path.name for path in list_folders(parent))
-    name = named[0].name if named else "NAME"
+    names = list_some(path.name for path in folders)
     raise ValueError(
         f"{parent} holds {names}, and which of them is meant is not clear. Write "
-        f'"{key}": "{parent.as_posix()}/{name}" into drive_paths.json, or another folder. If these are '
-        "classes, rename those that are called like a part of a data set."
+        f'"{key}": "{parent.as_posix()}/NAME" into drive_paths.json. If these are classes, rename those that '
+        "are called like a part of a data set."
     )
