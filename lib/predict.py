@@ -99,8 +99,7 @@ def open_parser() -> argparse.ArgumentParser:
     add(
         "--sort-into",
         type=Path,
-        help="copy pictures into folders by answer, strangers and less probable ones into to_check, "
-        "with predictions.csv; a new or empty folder",
+        help="copy pictures into folders by answer, in a new or empty folder; strangers into to_check",
     )
     add("--sort-below", type=float, default=0, help="what is less probable")
     return parser
