@@ -57,7 +57,7 @@ def draw_set(folder, classes, files):
     table, _ = labels.list_pictures(ws, *parts)
     ws.save_table(table[["file", "label", "part"]], "split.csv")
     digests = [hash_content((ws.train / file).read_bytes()) for file in table.file]
-    ws.save_table(table.assign(digest=digests, group=0), "pictures.csv")
+    ws.save_table(table.assign(digest=digests, group=0, taken=""), "pictures.csv")
     ws.save_table(find([], ""), "checks.csv")
     return ws
 
