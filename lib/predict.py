@@ -146,7 +146,7 @@ def _predict(options, record, scratch):
     ws = Workspace(Path(), Path(), scratch)
     if options.labels:
         told = read_columns(options.labels, ["label", "group"], files, folders)
-    asked = group_files(options.group_by, ws, files, folders)
+    asked = form_groups(options.group_by, ws, files, folders)
     kept = scratch / "answers"
     if options.csv:
         # Files and groups, too: those of a corrected CSV file are others.
@@ -167,7 +167,7 @@ def _predict(options, record, scratch):
     return table
 
 
-def group_files(
+def form_groups(
     how: str | None, ws: Workspace, files: list[str], folders: list[Path]
 ) -> pd.DataFrame:
     """Return columns file and group, and taken, the date of Exif, if that makes groups.

@@ -126,10 +126,7 @@ class Runs:
         batches = [train, validation]
         class_weights = None
         if self.parameters.get("CLASS_WEIGHTS") == "balanced":
-            # Every class counts as much as any other (King and Zeng 2001).
-            counts = np.bincount(train.y_true)
-            weights = counts.sum() / (len(counts) * counts)
-            class_weights = dict(enumerate(weights.tolist()))
+            class_weights = _balance_classes(train.y_true)
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
         identity = keys.make_keys(model, whole, batches, decisive, seed)
         name = whole.name if self.first is None else f"{whole.name}@{seed}"
@@ -216,3 +213,10 @@ class Runs:
         )
         run.checkpoint.path.unlink()
         return record
+
+
+def _balance_classes(y_true):
+    """Return weights by which every class counts as much as any other (King and Zeng 2001)."""
+    counts = np.bincount(y_true)
+    weights = counts.sum() / (len(counts) * counts)
+    return dict(enumerate(weights.tolist()))
