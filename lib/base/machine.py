@@ -31,8 +31,10 @@ count_cores = joblib.cpu_count
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Else the process that comes first takes all of a GPU's memory.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-# What matters is raised, or printed.
-logging.disable(logging.ERROR)
+# Its warnings say nothing about the pictures.
+logging.getLogger("tensorflow").addFilter(
+    lambda record: record.levelno >= logging.ERROR
+)
 # Keras sets no limit when it fetches a network. Where a firewall drops packets, each address of the server
 # took 134 seconds.
 socket.setdefaulttimeout(20)
