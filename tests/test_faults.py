@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
@@ -80,14 +81,14 @@ def test_file_of_any_kind_is_used_or_listed_with_one_word(ws):
 
 def test_class_folder_that_cannot_be_read_is_listed(ws, monkeypatch):
     draw_classes(ws.train, 5)
-    real = os.scandir
+    real = Path.iterdir
 
     def refuse(path):
-        if os.fspath(path).endswith("NA"):
+        if path.name == "NA":
             raise PermissionError(13, "Permission denied")
         return real(path)
 
-    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(Path, "iterdir", refuse)
 
     listed, found = labels.list_pictures(ws, ws.train)
 
@@ -192,25 +193,10 @@ def test_too_little_room_for_features_is_an_error_before_the_work(
         cached_features(network, images, prepared)
 
 
-class Entries(list):
-    """What `os.scandir` gives: entries that are walked through, within a `with` or not."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        pass
-
-
 def train_deterministically(ws, reverse, cores):
     """Prepare, split and train from a folder listed forwards or backwards; keep the outcome."""
-    real = os.scandir
-
-    def list_sorted(path):
-        entries = sorted(real(path), key=lambda entry: entry.name, reverse=reverse)
-        return Entries(entries)
-
-    os.scandir = list_sorted
+    real = Path.iterdir
+    Path.iterdir = lambda path: iter(sorted(real(path), reverse=reverse))
     os.cpu_count = lambda: cores
     training.set_seed(3, deterministic=True)
     table = prepare_and_split(ws)

@@ -29,7 +29,6 @@ from test_report import save_described
 
 from lib import chain, runner
 from lib.base import workspace
-from lib.data import pixels, split
 from lib.models import backbones, parts
 
 LINEAR = "sketches_linear"
@@ -197,15 +196,6 @@ def test_table_of_faults_is_printed(capsys):
     assert faults.main(["fuzz", "--count", "2"]) == 0
 
     assert capsys.readouterr().out.endswith("| 2 | 2 |\n")
-
-
-def test_damage_in_every_store_is_named_by_an_error(prepared):
-    faults.damage_stores(prepared.scratch, 0)
-
-    with pytest.raises(OSError) as raised:
-        pixels.open_pixels(prepared, split.read_split(prepared), 8)
-
-    assert faults.find_damaged(str(raised.value)).is_dir()
 
 
 def list_simulations():

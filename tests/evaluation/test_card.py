@@ -50,7 +50,7 @@ def write(ws):
     files = [f"{index}.png" for index in range(120)]
     split = pd.DataFrame({"file": files, "label": "a", "part": "train"})
     ws.save_table(split, "split.csv")
-    ws.save_table(split.assign(group=0, digest=""), "pictures.csv")
+    ws.save_table(split.assign(group=0, digest="", taken=""), "pictures.csv")
     ws.save_table(split.assign(predicted=""), "without_looking_answers.csv")
     mistakes = pd.Series({(CLASSES[0], CLASSES[1]): 5, (CLASSES[3], CLASSES[0]): 2})
 
