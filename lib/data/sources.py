@@ -50,9 +50,13 @@ def find_validation(ws: Workspace) -> Path | None:
         )
     if ws.validation:
         return open_folder(ws, "validation")
-    folder = _find_beside(trail)
-    if folder is None:
+    beside = []
+    for step in trail:
+        if find_part(step.name) == "train":
+            beside += list_folders(step.parent)
+    if "validation" not in [find_part(path.name) for path in beside]:
         return None
+    folder = _list_steps(_find_part(beside, "validation"), "validation")[-1]
     names = _list_classes(folder)
     if names and names <= classes:
         return folder
@@ -63,17 +67,6 @@ def find_validation(ws: Workspace) -> Path | None:
 def _list_classes(folder):
     """Return the names of the folders with pictures, equal where they look alike."""
     return {clean(path.name) for path in list_folders(folder) if holds_pictures(path)}
-
-
-def _find_beside(trail):
-    """Return the validation part beside the folders that are called train, None where there is none."""
-    beside = []
-    for train in trail:
-        if find_part(train.name) == "train":
-            beside += list_folders(train.parent)
-    if "validation" not in [find_part(path.name) for path in beside]:
-        return None
-    return _list_steps(_find_part(beside, "validation"), "validation")[-1]
 
 
 def _trace(ws, key):
