@@ -42,7 +42,13 @@ def cached_features(
     missing = np.array(store.find_missing(images.digests))
     if len(missing):
         require_room(ws.scratch, len(missing) * store.dtype.itemsize, "the features")
-        network = _save_extractor(extractor, store) if ws.cluster else extractor
+        network = extractor
+        if ws.cluster:
+            # For workers, which have no model in memory.
+            network = store.folder / "extractor.keras"
+            store.folder.mkdir(parents=True, exist_ok=True)
+            with atomic_write(network) as part:
+                extractor.save(part)
         cuts = range(BATCH, len(missing), BATCH)
         blocks = [Selection(images.store, part) for part in np.split(missing, cuts)]
         done = run_blocks(
@@ -57,18 +63,9 @@ def cached_features(
     return Selection(store, images.digests)
 
 
-def _save_extractor(extractor, store):
-    """Write the extractor to a file for workers, and return its path."""
-    path = store.folder / "extractor.keras"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as part:
-        extractor.save(part)
-    return path
-
-
 @lru_cache(maxsize=1)
 def _load_extractor(path):
-    """Load what `_save_extractor` wrote, once in each worker."""
+    """Load the file of an extractor, once in each worker."""
     return keras.saving.load_model(path, compile=False)
 
 

@@ -111,15 +111,3 @@ def describe_base(base: Network) -> dict:
         "weights": base.weights,
         "backbone_origin": describe_origin(base.spec, base.weights),
     }
-
-
-def list_settings(parameters: dict) -> dict:
-    """Return the parameters of a notebook, by their names in capitals, as they stand in a record.
-
-    Seeds, network and weights have fields of their own, which name no folder.
-    """
-    return {
-        name.lower(): value
-        for name, value in parameters.items()
-        if name not in ("SEED", "SEEDS", "BACKBONE", "WEIGHTS")
-    }

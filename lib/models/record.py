@@ -184,7 +184,19 @@ def list_records(
     Raises:
         FileNotFoundError: there is none.
     """
-    found = _read_records(ws, kinds)
+    found = []
+    # Of two of one second the first seed, whose name is the shorter, counts as the newer.
+    for path in sorted(ws.results.glob("models/*.keras"), reverse=True):
+        record = read_record(path)
+        if record is None:
+            print(
+                f"Note: {path} is left out, since its .json is missing or damaged: copy both again, or run "
+                "again the notebook that made them."
+            )
+        # A model of several labels has a split of its own.
+        elif (not kinds or record.kind in kinds) and not record.thresholds:
+            found.append(record)
+    found.sort(key=attrgetter("date"))
     set_hash = identify_set(read_split(ws))
     current = [each for each in found if each.split_hash == set_hash]
     families = {each.configuration: each.family for each in current}
@@ -200,26 +212,8 @@ def list_records(
     if name:
         records = [each for each in records if each.name == name]
     if not records:
-        asked = f"{' or '.join(kinds)} model {name}".strip()
         raise FileNotFoundError(
-            f"{ws.results / 'models'} has no {asked} of the current split: run 02_baseline_cnn "
+            f"{ws.results / 'models'} has no model {name} of the current split: run 02_baseline_cnn "
             "(scratch), 04_resnet50_transfer (transfer) or 05_backbones (linear) first."
         )
     return records
-
-
-def _read_records(ws, kinds):
-    """Read the records of all models of some kinds that name one label, the oldest first."""
-    found = []
-    # Of two of one second the first seed, whose name is the shorter, counts as the newer.
-    for path in sorted(ws.results.glob("models/*.keras"), reverse=True):
-        record = read_record(path)
-        if record is None:
-            print(
-                f"Note: {path} is left out, since its .json is missing or damaged: copy both again, or run "
-                "again the notebook that made them."
-            )
-        # A model of several labels has a split of its own.
-        elif (not kinds or record.kind in kinds) and not record.thresholds:
-            found.append(record)
-    return sorted(found, key=attrgetter("date"))

@@ -148,8 +148,11 @@ def open_model(path: Path) -> tuple[keras.Model, Record]:
         ValueError: one of them is missing or damaged, or they don't belong together.
     """
     record = read_record(path)
-    is_there = record is not None and path.exists()
-    if not is_there or record.file_hash != hash_model(path, record.class_names):
+    if (
+        record is None
+        or not path.exists()
+        or record.file_hash != hash_model(path, record.class_names)
+    ):
         raise ValueError(
             f"{path} or its .json is missing or damaged, or they don't belong together: copy both again, "
             "or run again the notebook that made them."

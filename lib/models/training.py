@@ -8,12 +8,13 @@ from os import environ
 import keras
 import numpy as np
 import pandas as pd
+from sklearn.utils.class_weight import compute_class_weight
 
 from lib.base.work import show_progress
 from lib.base.workspace import Workspace
 from lib.data import generators
 from lib.data.generators import Batches
-from lib.models import keys, networks, saved
+from lib.models import keys, saved
 from lib.models.checkpoint import Checkpoint
 from lib.models.record import Record, read_record
 
@@ -99,6 +100,13 @@ class Runs:
         self.parameters = parameters
         self.seeds = seeds
         self.facts = facts
+        # As they stand in a record: seeds, network and weights have fields of their own, which name no folder.
+        elsewhere = ("SEED", "SEEDS", "BACKBONE", "WEIGHTS")
+        self.settings = {
+            name.lower(): value
+            for name, value in parameters.items()
+            if name not in elsewhere
+        }
         self.epochs = parameters["EPOCHS"]
         if self.epochs == "auto":
             raise ValueError('EPOCHS "auto" is for 04: write a number, say 20.')
@@ -126,7 +134,12 @@ class Runs:
         batches = [train, validation]
         class_weights = None
         if self.parameters.get("CLASS_WEIGHTS") == "balanced":
-            class_weights = _balance_classes(train.y_true)
+            # Every class counts as much as any other (King and Zeng 2001).
+            y_true = train.y_true
+            weights = compute_class_weight(
+                "balanced", classes=np.unique(y_true), y=y_true
+            )
+            class_weights = dict(enumerate(weights.tolist()))
         decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
         identity = keys.make_keys(model, whole, batches, decisive, seed)
         name = whole.name if self.first is None else f"{whole.name}@{seed}"
@@ -135,14 +148,14 @@ class Runs:
             name=name,
             class_names=train.part.class_names,
             split_hash=train.part.set_hash,
-            parameters=networks.list_settings(self.parameters),
+            parameters=self.settings,
             **identity,
             **self.facts,
         )
         path = self.ws.file("checkpoints", f"{name}-{record.key[:16]}.npz")
         if environ.get("TRAIN_ANEW"):
             path.unlink(missing_ok=True)
-        checkpoint = Checkpoint(path, f"{name}, seed {seed}", model, train, self.epochs)
+        checkpoint = Checkpoint(path, name, model, train, self.epochs)
         options = {
             "initial_epoch": len(checkpoint.rows),
             "callbacks": [checkpoint],
@@ -213,10 +226,3 @@ class Runs:
         )
         run.checkpoint.path.unlink()
         return record
-
-
-def _balance_classes(y_true):
-    """Return weights by which every class counts as much as any other (King and Zeng 2001)."""
-    counts = np.bincount(y_true)
-    weights = counts.sum() / (len(counts) * counts)
-    return dict(enumerate(weights.tolist()))

@@ -144,7 +144,7 @@ def test_models_are_asked_for_by_kind_and_name(prepared):
 
     assert name_records(prepared, ["linear", "transfer"]) == ["a_linear", "a_transfer"]
     assert name_records(prepared, ["linear", "scratch"], "own") == ["own"]
-    with pytest.raises(FileNotFoundError, match="linear model own .*05_backbones"):
+    with pytest.raises(FileNotFoundError, match="no model own .*05_backbones"):
         list_records(prepared, ["linear"], "own")
 
 

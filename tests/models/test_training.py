@@ -203,16 +203,16 @@ def use(body):
     ("misuse", "reason"),
     [
         (use(fit_without_options), "`fit` has not trained it"),
-        (use(fit_twice), "tiny, seed 3: `fit` has .*'epoch': 0}.* {'epoch': 2, "),
+        (use(fit_twice), "tiny: `fit` has .*'epoch': 0}.* {'epoch': 2, "),
         (
             use(lambda run: fit(run, epochs=1)),
-            "tiny, seed 3: `fit` has .*'epochs': 1, ",
+            "tiny: `fit` has .*'epochs': 1, ",
         ),
         (
             use(lambda run: fit(run, x=run.train.take(2))),
-            "seed 3: `fit` has .*'steps': 2",
+            "tiny: `fit` has .*'steps': 2",
         ),
-        (use(fit_at_another_rate), "seed 3: the model was changed"),
+        (use(fit_at_another_rate), "tiny: the model was changed"),
         (use(fit_with_another_optimizer), "the model was changed"),
     ],
 )
@@ -334,9 +334,7 @@ def test_loss_that_is_no_finite_number_is_an_error_that_names_the_epoch(
     def compute_loss(y_true, y_prob):
         return number * keras.ops.sum(y_prob, axis=1)
 
-    with pytest.raises(
-        FloatingPointError, match=f"tiny, seed 3: epoch 1 .*'loss': {number},"
-    ):
+    with pytest.raises(FloatingPointError, match=f"tiny: epoch 1 .*'loss': {number},"):
         # In one step: after it the weights are no numbers either.
         train_tiny(prepared, epochs=1, batch_size=24, loss=compute_loss)
 
@@ -383,7 +381,7 @@ def test_pictures_changed_under_the_same_names_are_trained_anew(prepared):
 
 
 def test_metadata_tell_what_a_model_is_and_what_it_was_trained_on(prepared):
-    train_tiny(prepared, epochs=1, SEEDS=1)
+    train_tiny(prepared, epochs=1, SEEDS=1, BACKBONE="a", WEIGHTS="/home/me/w.h5")
 
     record = read_record(prepared.results / "models/tiny.json")
 
