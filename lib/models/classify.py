@@ -93,7 +93,14 @@ def predictions_table(
     else:
         scaled = apply_temperature(y_prob.astype(float), record.temperature or 1)
         shown = scaled.round(6)
-        table = table.join(_rank_classes(y_prob, shown, names, top))
+        ranked = np.argsort(-y_prob, axis=1, kind="stable")
+        highest = np.take_along_axis(shown, ranked, axis=1)
+        table["label"] = names[ranked[:, 0]]
+        table["index"] = ranked[:, 0]
+        table["probability"] = highest[:, 0]
+        for rank in range(1, top):
+            table[f"label_{rank + 1}"] = names[ranked[:, rank]]
+            table[f"probability_{rank + 1}"] = highest[:, rank]
     if columns is not None:
         table = table.join(columns)
     # Whole numbers stay so beside rows without an answer.
@@ -104,15 +111,3 @@ def predictions_table(
     answers = table.columns.drop(["file", "problem"])
     table.loc[table.problem != "", answers] = None
     return table
-
-
-def _rank_classes(y_prob, shown, names, top):
-    """Return columns of the most probable classes, with the probabilities that are shown."""
-    ranked = np.argsort(-y_prob, axis=1, kind="stable")
-    highest = np.take_along_axis(shown, ranked, axis=1)
-    best = ranked[:, 0]
-    columns = {"label": names[best], "index": best, "probability": highest[:, 0]}
-    for rank in range(1, top):
-        columns[f"label_{rank + 1}"] = names[ranked[:, rank]]
-        columns[f"probability_{rank + 1}"] = highest[:, rank]
-    return pd.DataFrame(columns)

@@ -14,6 +14,7 @@ from lib.data.store import Selection, open_store
 from lib.models.keys import make_key
 
 BATCH = 32
+load_once = lru_cache(maxsize=1)(keras.saving.load_model)  # in each worker
 one_computes = threading.Lock()  # of the threads of a worker
 
 
@@ -63,19 +64,13 @@ def cached_features(
     return Selection(store, images.digests)
 
 
-@lru_cache(maxsize=1)
-def _load_extractor(path):
-    """Load the file of an extractor, once in each worker."""
-    return keras.saving.load_model(path, compile=False)
-
-
 def _compute_block(images, store, network):
     """Append the features of a batch of pictures to a store; a worker has the path of the extractor."""
     with one_computes:
         # An OSError of a worker that can't see them comes before any of the network.
         pictures = images[:]
         if isinstance(network, Path):
-            network = _load_extractor(network)
+            network = load_once(network, compile=False)
         features = network.predict_on_batch(pictures).astype(np.float32)
     if not np.isfinite(features).all():
         raise ValueError(

@@ -23,15 +23,6 @@ def grad_cam(model: keras.Model, images: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: no maps are pooled.
     """
-    maps, slopes = _find_slopes(model, images)
-    weights = slopes.mean(axis=(1, 2), keepdims=True)
-    heatmaps = np.maximum((weights * maps).sum(axis=-1), 0)
-    largest = heatmaps.max(axis=(1, 2), keepdims=True)
-    return heatmaps / np.maximum(largest, 1e-30)
-
-
-def _find_slopes(model, images):
-    """Return maps, and how fast the score of the predicted class grows with each number in them."""
     import tensorflow as tf
 
     find_maps, head = _split_at_pooling(model)
@@ -48,9 +39,13 @@ def _find_slopes(model, images):
             for layer in head:
                 scores = layer(scores)
             score = tf.reduce_max(scores, axis=1)
-        return maps.numpy(), tape.gradient(score, maps).numpy()
     finally:
         last.activation = activation
+    slopes = tape.gradient(score, maps).numpy()
+    weights = slopes.mean(axis=(1, 2), keepdims=True)
+    heatmaps = np.maximum((weights * maps.numpy()).sum(axis=-1), 0)
+    largest = heatmaps.max(axis=(1, 2), keepdims=True)
+    return heatmaps / np.maximum(largest, 1e-30)
 
 
 def _split_at_pooling(model):

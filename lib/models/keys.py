@@ -107,9 +107,14 @@ def _list_initializers(model):
         found.extend(part[key] for key in part if key.endswith("_initializer"))
         return part
 
-    text = json.dumps(model.get_config(), default=_describe)
-    json.loads(text, object_hook=keep)
+    _visit_parts(model.get_config(), keep)
     return found
+
+
+def _visit_parts(config, visit):
+    """Return what a configuration is when each of its objects, the inner ones first, is what `visit` gives."""
+    text = json.dumps(config, default=_describe)
+    return json.loads(text, object_hook=visit)
 
 
 def describe_settings(model: keras.Model) -> list:
@@ -128,8 +133,7 @@ def simplify(config: object) -> object:
     Args:
         config: what `get_config`, `serialize_keras_object` or a file gives.
     """
-    text = json.dumps(config, default=_describe)
-    return json.loads(text, object_hook=_simplify_part)
+    return _visit_parts(config, _simplify_part)
 
 
 def _simplify_part(part):
@@ -153,7 +157,7 @@ def _simplify_part(part):
 def find_custom_objects(config: object) -> list[str]:
     """Name the layers and functions in a configuration that are not Keras' or keras-hub's own."""
     parts = []
-    json.loads(json.dumps(simplify(config)), object_hook=parts.append)
+    _visit_parts(simplify(config), parts.append)
     found = []
     for part in parts:
         kind = part.get("class_name")

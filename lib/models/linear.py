@@ -65,7 +65,10 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
         _require_two_classes(y_true, part)
         rows = np.where(find_flat(X), np.float32(0), X)  # They get no weight.
         regression = LogisticRegression(class_weight=self.class_weight, max_iter=1000)
-        scaler = _fit_scaler(rows)
+        scaler = StandardScaler().fit(rows)
+        # Else a feature that is nearly always the same would decide the picture where it is not.
+        floor = MIN_SCALE * np.median(scaler.scale_[scaler.var_ > 0])
+        scaler.scale_ = np.maximum(scaler.scale_, floor)
         scaled_rows = scaler.transform(rows)
         min_loss = np.inf
         for strength in STRENGTHS:
@@ -98,17 +101,6 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
 def find_flat(features: np.ndarray) -> np.ndarray:
     """Tell which features vary by rounding alone: of float32 (n, d) bool (d,)."""
     return np.ptp(features, axis=0) <= FLAT * np.abs(features[0])
-
-
-def _fit_scaler(rows):
-    """Fit a scaler that divides no feature by less than a share of the median scale.
-
-    Else a feature that is nearly always the same would decide the picture where it is not.
-    """
-    scaler = StandardScaler().fit(rows)
-    floor = MIN_SCALE * np.median(scaler.scale_[scaler.var_ > 0])
-    scaler.scale_ = np.maximum(scaler.scale_, floor)
-    return scaler
 
 
 def _require_two_classes(y_true, part):

@@ -38,17 +38,6 @@ def try_export(model: keras.Model, path: Path) -> str:
     It takes a uint8 picture and gives probabilities; a model with a backbone gives its
     features, too: `output_0` and `output_1`.
     """
-    try:
-        _export(model, path)
-    # A converter refuses a network in many ways; no result is lost by that.
-    except Exception as error:
-        path.unlink(missing_ok=True)
-        return f"{path.name} can't be made: {textwrap.shorten(str(error), 250)}"
-    return ""
-
-
-def _export(model, path):
-    """Let Keras convert a model that takes a single picture."""
     import tensorflow as tf
 
     tf.get_logger().setLevel("WARNING")  # It names temporary folders.
@@ -57,17 +46,23 @@ def _export(model, path):
     picture = keras.Input(batch_shape=shape, dtype="uint8", name="images")
     signature = [keras.InputSpec(shape=shape, dtype="uint8", name="images")]
     network = expose_features(model)
-    answers = network(keras.ops.cast(picture, "float32"), training=False)
-    with atomic_write(path) as part:
-        keras.Model(picture, answers).export(
-            str(part),
-            format="litert",
-            input_signature=signature,
-            verbose=False,
-            optimizations=[tf.lite.Optimize.DEFAULT],
-            # Phones have LiteRT's own operations alone; Keras would admit TensorFlow's.
-            target_spec={
-                "supported_types": [tf.float16],
-                "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS],
-            },
-        )
+    try:
+        answers = network(keras.ops.cast(picture, "float32"), training=False)
+        with atomic_write(path) as part:
+            keras.Model(picture, answers).export(
+                str(part),
+                format="litert",
+                input_signature=signature,
+                verbose=False,
+                optimizations=[tf.lite.Optimize.DEFAULT],
+                # Phones have LiteRT's own operations alone; Keras would admit TensorFlow's.
+                target_spec={
+                    "supported_types": [tf.float16],
+                    "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS],
+                },
+            )
+    # A converter refuses a network in many ways; no result is lost by that.
+    except Exception as error:
+        path.unlink(missing_ok=True)
+        return f"{path.name} can't be made: {textwrap.shorten(str(error), 250)}"
+    return ""

@@ -16,7 +16,7 @@ from lib.data import generators
 from lib.data.generators import Batches
 from lib.models import keys, saved
 from lib.models.checkpoint import Checkpoint
-from lib.models.record import Record, read_record
+from lib.models.record import Record
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,14 @@ class Runs:
         self.epochs = parameters["EPOCHS"]
         if self.epochs == "auto":
             raise ValueError('EPOCHS "auto" is for 04: write a number, say 20.')
+        self.class_weights = None
+        if parameters.get("CLASS_WEIGHTS") == "balanced":
+            # Every class counts as much as any other (King and Zeng 2001).
+            y_true = batches[0].y_true
+            weights = compute_class_weight(
+                "balanced", classes=np.unique(y_true), y=y_true
+            )
+            self.class_weights = dict(enumerate(weights.tolist()))
         self.first = None
 
     def __iter__(self) -> Iterator[Run]:
@@ -119,8 +127,7 @@ class Runs:
             run = self._prepare(seed)
             record = self._take(run)
             if record is None:
-                yield from self._offer(run)
-                record = self._save(run)
+                record = yield from self._offer(run)
             self.first = self.first or replace(run, record=record)
 
     def _prepare(self, seed):
@@ -132,15 +139,8 @@ class Runs:
         train, validation = self.batches
         train = replace(train, seed=seed)
         batches = [train, validation]
-        class_weights = None
-        if self.parameters.get("CLASS_WEIGHTS") == "balanced":
-            # Every class counts as much as any other (King and Zeng 2001).
-            y_true = train.y_true
-            weights = compute_class_weight(
-                "balanced", classes=np.unique(y_true), y=y_true
-            )
-            class_weights = dict(enumerate(weights.tolist()))
-        decisive = [self.epochs, class_weights, self.parameters.get("DETERMINISTIC")]
+        deterministic = self.parameters.get("DETERMINISTIC")
+        decisive = [self.epochs, self.class_weights, deterministic]
         identity = keys.make_keys(model, whole, batches, decisive, seed)
         name = whole.name if self.first is None else f"{whole.name}@{seed}"
         record = saved.describe_model(
@@ -159,7 +159,7 @@ class Runs:
         options = {
             "initial_epoch": len(checkpoint.rows),
             "callbacks": [checkpoint],
-            "class_weight": class_weights,
+            "class_weight": self.class_weights,
             "shuffle": False,  # The batches shuffle themselves: by seed and epoch alone.
             "verbose": 0,
         }
@@ -174,7 +174,7 @@ class Runs:
         if (
             environ.get("TRAIN_ANEW")
             or run.checkpoint.path.exists()
-            or read_record(path) is None
+            or not path.exists()
         ):
             return None
         with contextlib.suppress(ValueError):
@@ -192,7 +192,10 @@ class Runs:
         return None
 
     def _offer(self, run):
-        """Yield a run; a ValueError where the body of the loop has not trained it to its end."""
+        """Yield a run, save its model, checked on some pictures, and return its record.
+
+        A ValueError where the body of the loop has not trained it to its end.
+        """
         name = run.record.name
         checkpoint = run.checkpoint
         steps = len(checkpoint.batches)
@@ -211,10 +214,7 @@ class Runs:
                 "`for run in runs:`, and in its body `run.model.fit(run.train, "
                 "validation_data=run.validation, epochs=EPOCHS, **run.options)`."
             )
-
-    def _save(self, run):
-        """Save a trained model, checked on some pictures."""
-        history = run.checkpoint.rows
+        history = checkpoint.rows
         seconds = sum(row["seconds"] for row in history)
         validation = self.batches[1]
         record = saved.save(
@@ -224,5 +224,5 @@ class Runs:
             pictures=validation.part.pictures[:32],
             y_prob=run.model.predict_on_batch(validation.inputs[:32]),
         )
-        run.checkpoint.path.unlink()
+        checkpoint.path.unlink()
         return record

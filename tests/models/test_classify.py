@@ -142,6 +142,7 @@ def test_answers_are_those_of_the_model_on_the_pixels_of_the_one_loader(
     table = classify.predictions_table(files, answers, problems, record)
 
     y_prob = model.predict_on_batch(images)
+    assert list(table.columns) == ["file", "label", "index", "probability", "problem"]
     assert list(table.file) == list(files)
     assert np.allclose(table.probability, y_prob.max(axis=1), atol=1e-6)
     assert (table["index"] == y_prob.argmax(axis=1)).all()

@@ -355,10 +355,13 @@ def test_weights_that_the_last_step_made_no_numbers_are_an_error(prepared):
 
 
 def test_balanced_classes_weigh_the_same_in_sum(prepared):
-    runs = make_runs(prepared, CLASS_WEIGHTS="balanced")
-    train, validation = runs.batches
-    two_classes = np.minimum(train.y_true, 1)
-    runs.batches = (replace(train, y_true=two_classes), validation)
+    train, validation = generators.pair(prepared, 8, 5, seed=3)
+    two_classes = replace(train, y_true=np.minimum(train.y_true, 1))
+    batches = (two_classes, validation)
+    build = make_runs(prepared).build
+    parameters = {"EPOCHS": 1, "CLASS_WEIGHTS": "balanced"}
+
+    runs = training.Runs(build, batches, prepared, parameters, [3])
 
     weights = next(iter(runs)).options["class_weight"]
 
