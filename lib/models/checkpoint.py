@@ -40,24 +40,18 @@ class Checkpoint(keras.callbacks.Callback):
         model.optimizer.build(model.trainable_variables)
         self.variables = model.variables + model.optimizer.variables
         if path.exists():
-            self._restore()
+            try:
+                with np.load(path, allow_pickle=False) as kept:
+                    rows, *values = kept.values()
+                self.rows = json.loads(str(rows))
+            # numpy and zipfile have several for a damaged file.
+            except Exception as error:
+                print(f"Note: {path} is damaged, so its training starts anew: {error}")
+            else:
+                for variable, value in zip(self.variables, values, strict=True):
+                    variable.assign(value)
+                print(f"Note: {name} goes on after epoch {len(self.rows)} of {epochs}.")
         self.built = _list_fixed(model)
-
-    def _restore(self):
-        """Set model and optimizer to what the file holds."""
-        try:
-            with np.load(self.path, allow_pickle=False) as kept:
-                rows, *values = kept.values()
-            self.rows = json.loads(str(rows))
-        # numpy and zipfile have several for a damaged file.
-        except Exception as error:
-            print(f"Note: {self.path} is damaged, so its training starts anew: {error}")
-            return
-        for variable, value in zip(self.variables, values, strict=True):
-            variable.assign(value)
-        print(
-            f"Note: {self.name} goes on after epoch {len(self.rows)} of {self.epochs}."
-        )
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Check that the model is as it was built; a ValueError if not."""

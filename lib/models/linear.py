@@ -62,7 +62,12 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
         """
         self.classes_, y_true = np.unique(y, return_inverse=True)
         part = deal_folds(y_true, groups, PARTS, self.seed)
-        _require_two_classes(y_true, part)
+        for number in range(PARTS):
+            if len(np.unique(y_true[part != number])) < 2:
+                raise TooFewGroupsError(
+                    "One of two classes is a single group of pictures (copies, look-alikes, given "
+                    "ones): held out, it leaves one class to learn from. Add other pictures of it."
+                )
         rows = np.where(find_flat(X), np.float32(0), X)  # They get no weight.
         regression = LogisticRegression(class_weight=self.class_weight, max_iter=1000)
         scaler = StandardScaler().fit(rows)
@@ -101,17 +106,6 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
 def find_flat(features: np.ndarray) -> np.ndarray:
     """Tell which features vary by rounding alone: of float32 (n, d) bool (d,)."""
     return np.ptp(features, axis=0) <= FLAT * np.abs(features[0])
-
-
-def _require_two_classes(y_true, part):
-    """Raise a ValueError where only one class is outside of a part."""
-    for number in range(PARTS):
-        if len(np.unique(y_true[part != number])) < 2:
-            raise TooFewGroupsError(
-                "One of two classes is a single group of pictures (copies, "
-                "look-alikes, given ones): held out, it leaves one class to learn "
-                "from. Add other pictures of it."
-            )
 
 
 def _answer_parts(regression, rows, y_true, part):

@@ -200,17 +200,17 @@ def list_records(
     set_hash = identify_set(read_split(ws))
     current = [each for each in found if each.split_hash == set_hash]
     families = {each.configuration: each.family for each in current}
-    runs = {}
-    for record in current:
-        if record.family == families[record.configuration]:
-            runs[record.configuration, record.seed] = record
+    runs = {
+        (each.configuration, each.seed): each
+        for each in current
+        if each.family == families[each.configuration]
+    }
     records = list(runs.values())
     for record in found:
         if record not in records:
             why = "it is of other pictures, labels or parts, or was trained again since"
             print(f"Note: {record.name} is left out: {why}.")
-    if name:
-        records = [each for each in records if each.name == name]
+    records = [each for each in records if name in ("", each.name)]
     if not records:
         raise FileNotFoundError(
             f"{ws.results / 'models'} has no model {name} of the current split: run 02_baseline_cnn "
