@@ -16,7 +16,7 @@ from lib.data import generators
 from lib.data.generators import Batches
 from lib.models import keys, saved
 from lib.models.checkpoint import Checkpoint
-from lib.models.record import Record
+from lib.models.record import Record, read_record
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ class Runs:
         if (
             environ.get("TRAIN_ANEW")
             or run.checkpoint.path.exists()
-            or not path.exists()
+            or read_record(path) is None
         ):
             return None
         with contextlib.suppress(ValueError):
