@@ -206,8 +206,7 @@ def _score(options, record, ws, table, told):
         pairs = scored.drop_duplicates(["group", "truth"])
         groups = pairs[~pairs.group.duplicated(keep=False)]
         _print_right(groups.group_label == groups.truth, groups.group, "groups")
-    others = rows[~is_class]
-    marked = (others.note != "").sum()
+    marked = (rows.note[~is_class] != "").sum()
     passed = {
         "in groups with training or validation pictures: not scored": is_possible
         & is_known,
