@@ -1,6 +1,7 @@
 """The workers of a Dask cluster, as an executor that work is given to."""
 
 import concurrent.futures
+import logging
 import pickle
 from collections.abc import Callable
 
@@ -55,6 +56,8 @@ def connect(address: str):
     if address in clients and clients[address].status == "running":
         return clients[address]
     scheduler = address
+    # What matters is raised.
+    logging.getLogger("distributed").handlers = [logging.NullHandler()]
     try:
         from distributed import Client, LocalCluster
 
@@ -65,6 +68,7 @@ def connect(address: str):
                 # Dask takes mapped files for memory, and would kill workers for them.
                 memory_limit=None,
                 dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
             )
         client = Client(scheduler, timeout=PATIENCE)
         client.wait_for_workers(1, PATIENCE)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import re
 import signal
 import sys
