@@ -33,6 +33,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 BAR = re.compile(
     r"(\w[^\r\n:]*): +(\d+%)\|.*?<([\d:]+)(?:.*?(epoch=[\d/]+))?|(\d+ of \d+ cells)"
 )
+# It warns of parameters that stand in the folded cell, which it doesn't know; its errors are raised.
+logging.getLogger("papermill").setLevel(logging.CRITICAL)
 
 
 def choose_notebooks(only: list[str], beyond: bool, ws: Workspace) -> list[str]:
