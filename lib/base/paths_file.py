@@ -91,7 +91,7 @@ def read_places(file: Path) -> dict[str, Path | str]:
     for key, value in paths.items():
         if key not in KEYS:
             raise ValueError(f'{file}: unknown key "{key}"{suggest(key, KEYS)}')
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not value.strip():
             raise ValueError(f'{file}: "{key}" is missing, or no path in quotes.')
         places[key] = value
         # What train has on the web may have parts to test and to validate on, too.

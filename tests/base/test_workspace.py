@@ -102,6 +102,7 @@ UNUSABLE = {
     '["train"]': EXAMPLE,
     "\xff": EXAMPLE,
     '{"train": "train", "scratch": "s"}': '"results" is missing',
+    '{"train": " ", "results": "r", "scratch": "s"}': '"train" is missing',
     r'{"train": "C:\pictures\train"}': r"Write / or \\\\",
 }
 
