@@ -15,7 +15,8 @@ def read_parents(path: Path | None, class_names: Sequence[str]) -> dict[str, str
         Of each class, and of each parent that has one, the parent directly above it, as `parents` below.
 
     Raises:
-        ValueError: A name has two parents, or lies below itself; the error names file and line. A class that is not among the names is passed over, with a note.
+        ValueError: A name has two parents, or lies below itself; the error names file and line. A
+            class that is not among the names is passed over, with a note.
     """
     if path is None:
         return {}

@@ -42,9 +42,8 @@ class Verdict:
     p_labels: float
     p_files: float | None
     without_looking: float  # the share that these facts recognise, as 01 has found
-    beats_commonest: (
-        bool  # knows the labels, and is above always answering the commonest class
-    )
+    # It knows the labels, and is above always answering the commonest class.
+    beats_commonest: bool
     is_useful: bool  # and surely above what the files tell
     # The other configurations, and what each is beside the best: worse or better, where that is
     # established, else unsure.

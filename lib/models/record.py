@@ -45,14 +45,12 @@ class Record:
     image_size: int  # side of the pictures, in pixels
     file_hash: str = ""  # `saved.hash_model`
     configuration: str = ""  # of which it is one training
-    kind: str = (
-        "scratch"  # how it was made: scratch, transfer, linear, finetuned, multilabel
-    )
+    # How it was made: scratch, transfer, linear, finetuned or multilabel.
+    kind: str = "scratch"
     split_hash: str = ""  # `split.identify_set` of the pictures it learned from
     key: str = ""  # of all that decided the training
-    family: str = (
-        ""  # of the same without the seed and the first weights of what learned
-    )
+    # Of the same without the seed and the first weights of what learned.
+    family: str = ""
     seed: int | None = None  # None where none decides
     parameters: dict = field(default_factory=dict)  # what its notebook was told
     network: str = ""  # what files of its backbone are called
