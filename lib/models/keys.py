@@ -78,21 +78,13 @@ def make_keys(
         decisive: further settings, such as epochs.
         seed: of the first weights and the batches.
     """
-    # How the first weights are drawn.
-    initializers = []
-
-    def keep(part: dict) -> dict:
-        initializers.extend(part[key] for key in part if key.endswith("_initializer"))
-        return part
-
-    _visit_parts(model.get_config(), keep)
     family = make_key(
         decisive,
         TRAINING_VERSION,
         batches[0].part.set_hash,
         [part.describe() for part in batches],
         describe_settings(model),
-        initializers,
+        _list_initializers(model),
         _describe_config(whole.get_config()),
         model.non_trainable_weights,
     )
@@ -105,6 +97,18 @@ def make_keys(
         )
     key = make_key(family, seed, model, whole, uuid.uuid4().hex if custom else "")
     return {"family": family, "key": key, "seed": seed}
+
+
+def _list_initializers(model):
+    """List how the first weights of a model are drawn."""
+    found = []
+
+    def keep(part: dict) -> dict:
+        found.extend(part[key] for key in part if key.endswith("_initializer"))
+        return part
+
+    _visit_parts(model.get_config(), keep)
+    return found
 
 
 def _visit_parts(config, visit):

@@ -183,16 +183,9 @@ def list_records(
         FileNotFoundError: there is none.
     """
     found = []
-    # Of two of one second the first seed, whose name is the shorter, counts as the newer.
-    for path in sorted(ws.results.glob("models/*.keras"), reverse=True):
-        record = read_record(path)
-        if record is None:
-            print(
-                f"Note: {path} is left out, since its .json is missing or damaged: copy both again, or run "
-                "again the notebook that made them."
-            )
+    for record in _read_records(ws):
         # A model of several labels has a split of its own.
-        elif (not kinds or record.kind in kinds) and not record.thresholds:
+        if (not kinds or record.kind in kinds) and not record.thresholds:
             found.append(record)
     found.sort(key=attrgetter("date"))
     set_hash = identify_set(read_split(ws))
@@ -215,3 +208,17 @@ def list_records(
             "(scratch), 04_resnet50_transfer (transfer) or 05_backbones (linear) first."
         )
     return records
+
+
+def _read_records(ws):
+    """Yield the record of every model; a note names a model without one."""
+    # Of two of one second the first seed, whose name is the shorter, counts as the newer.
+    for path in sorted(ws.results.glob("models/*.keras"), reverse=True):
+        record = read_record(path)
+        if record is not None:
+            yield record
+            continue
+        print(
+            f"Note: {path} is left out, since its .json is missing or damaged: copy both again, or run "
+            "again the notebook that made them."
+        )
