@@ -13,8 +13,7 @@ import pandas as pd
 
 from lib.base.workspace import read_table
 from lib.data import copies, pictures
-from lib.data.findings import leave_out
-from lib.data.listing import walk
+from lib.data.listing import leave_others_out, walk
 from lib.data.split import find_groups
 
 SIDE, COUNT = 160, 200
@@ -133,7 +132,7 @@ def main(arguments: list[str] | None = None) -> None:
         "--pairs", type=Path, help="CSV file: file, other, same (yes or no)"
     )
     options = parser.parse_args(arguments)
-    files = list(leave_out(*walk(options.folder)).file)
+    files = list(leave_others_out(walk(options.folder)).file)
     if options.pairs:
         count_pairs(options.folder, files, read_table(options.pairs))
     else:

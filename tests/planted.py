@@ -22,8 +22,7 @@ from sklearn.model_selection import PredefinedSplit, cross_validate
 from lib.base import workspace
 from lib.base.workspace import read_table
 from lib.data import pixels, split
-from lib.data.findings import leave_out
-from lib.data.labels import label_by_folder
+from lib.data.listing import leave_others_out, walk
 from lib.models import linear
 
 KINDS = ("crop", "mirror", "turn")
@@ -68,7 +67,7 @@ def change(picture, kind, rng):
 def plant(pictures: Path, folder: Path, share: float, copies: int, seed: int) -> None:
     """Copy a folder of class folders, with wrong labels and with copies of so many pictures."""
     rng, rows = np.random.default_rng(seed), []
-    table = leave_out(*label_by_folder(pictures))
+    table = leave_others_out(walk(pictures))
     table = table[table.label != ""].reset_index(drop=True)
     names = sorted(set(table.label))
     codes, wrong = plant_labels(np.searchsorted(names, table.label), share, seed)

@@ -1,6 +1,7 @@
 """Lists of pictures with their labels, of folders and of CSV files: those to learn from, and new ones."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -11,28 +12,13 @@ from lib.base.workspace import Workspace
 from lib.data.findings import find
 from lib.data.label_files import apply_rows, read_columns, read_rows
 from lib.data.listing import leave_others_out, walk
-from lib.data.names import NOTHING, clean, find_alike
+from lib.data.names import NOTHING, find_alike
 from lib.data.series import group_files
 
 # What is noted of new pictures.
 NOTED = "mask not_a_picture not_a_file empty unknown_class".split()
-# Labels that look like none, or like several.
-NO_CLASS = rf"(?i){'|'.join(NOTHING)}|\?|.*[|;].*"
-
-
-def label_by_folder(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """List a folder of classes as `walk` does, each file with the name of its class as label.
-
-    Names are written as they look, see `names.clean`. A folder without pictures is no class, but a
-    finding.
-    """
-    listed, odd = walk(folder)
-    pictures = leave_others_out(listed, odd)
-    top = listed.file.str.extract("^([^/]+)/")[0].fillna("").map(clean)
-    labels = top.where(listed.file.isin(pictures.file), "")
-    empty = set(top).difference(labels)
-    empty_classes = find(sorted(empty), "empty_class")
-    return listed.assign(label=labels), pd.concat([odd, empty_classes])
+# Labels that look like none, or like several; those of `multi_labels` end in |.
+NO_CLASS = rf"(?i){'|'.join(NOTHING)}|\?|.*[|;].*[^|]"
 
 
 def list_pictures(
@@ -40,15 +26,18 @@ def list_pictures(
     train: Path,
     validation: Path | None = None,
     group_by: str = "none",
+    read: Callable = read_rows,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """List every file of the training folder, with its label and, where known, part and group.
 
     Args:
         ws: Names the CSV files: train_labels (file, label, if you like part and group), which goes
             before the names of folders, and corrections (file, label), which goes before both.
-        train: Folder whose sub-folders are the classes, unless there are labels.
+        train: Folder whose sub-folders are the classes, unless there are labels. One without pictures
+            is no class, but a finding.
         validation: Folder of class folders that is the validation part.
         group_by: What names tell of groups, see `series.group_files`.
+        read: What reads train_labels, as `read_rows` does.
 
     Returns:
         The files, sorted: columns file, label, part and group, "" for what is unknown.
@@ -58,14 +47,14 @@ def list_pictures(
         ValueError: As `read_labels` and `apply_rows`.
     """
     listed, odd = _list_files(ws, train, validation)
-    files = leave_others_out(listed, odd).file
+    files = leave_others_out(listed).file
     findings = [odd]
     if ws.train_labels:
-        rows = read_rows(ws.train_labels, files, [train])
+        rows = read(ws.train_labels, files, [train])
         listed, told = apply_rows(listed, ws.train_labels, rows)
         findings.append(told)
     _note_names(listed)
-    listed = group_files(listed, odd, group_by)
+    listed = group_files(listed, group_by).drop(columns="problem")
     if ws.corrections:
         listed, corrected = _correct_labels(listed, ws.corrections, files, train)
         findings.append(corrected)
@@ -75,14 +64,20 @@ def list_pictures(
 
 
 def _list_files(ws, train, validation):
-    """List the files of both folders, with the labels that folders tell, and what is odd of them."""
-    listed, odd = walk(train) if ws.train_labels else label_by_folder(train)
-    if not validation:
-        return listed, odd
-    further, further_odd = label_by_folder(validation)
-    further = rebase(further.assign(part="validation"), validation, train)
-    listed = pd.concat([listed.assign(part="train"), further], ignore_index=True)
-    return listed, pd.concat([odd, rebase(further_odd, validation, train)])
+    """List the files of both folders, with the labels that folders tell, and find what is odd of them."""
+    listed = walk(train)
+    if ws.train_labels:
+        listed = listed.assign(label="")
+    if validation:
+        further = walk(validation).assign(part="validation")
+        further = rebase(further, validation, train)
+        listed = pd.concat([listed.assign(part="train"), further], ignore_index=True)
+    is_picture = listed.file.isin(leave_others_out(listed).file)
+    labels = listed.label.where(is_picture, "")
+    empty = set(listed.label).difference(labels)
+    odd = listed[listed.problem != ""]
+    findings = [find(odd.file, odd.problem), find(sorted(empty), "empty_class")]
+    return listed.assign(label=labels), pd.concat(findings)
 
 
 def rebase(rows: pd.DataFrame, folder: Path, base: Path) -> pd.DataFrame:
@@ -137,8 +132,8 @@ def list_new_pictures(
     Raises:
         ValueError: There is no picture; or as `read_columns`.
     """
-    listed, odd = label_by_folder(folder)
-    pictures = leave_others_out(listed, odd)[["file", "label", "group"]]
+    odd = walk(folder)
+    pictures = leave_others_out(odd)[["file", "label", "group"]]
     if pictures.empty:
         raise ValueError(f"{folder} holds no picture; name a folder of pictures.")
     is_strange = ~pictures.label.isin([*class_names, ""])

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.data.findings import find, leave_out
-from lib.data.names import is_mask
+from lib.data.names import clean, is_mask
 from lib.data.pictures import ENDINGS, sniff
 
 # What programs leave behind.
@@ -28,7 +27,7 @@ def list_folders(folder: Path) -> list[Path]:
 
 def may_be_picture(path: Path) -> bool:
     """Tell whether a file may be a picture, also one that nothing here reads: by its ending or first bytes."""
-    return _find_problem(path) not in [*NO_PICTURE, FOLDER, "circular_link"]
+    return _find_problem(path) not in [*NOTHING, FOLDER]
 
 
 def holds_pictures(folder: Path) -> bool:
@@ -41,28 +40,31 @@ def escape(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace").replace("\r", "\\r")
 
 
-def walk(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def walk(folder: Path) -> pd.DataFrame:
     """List every file below a folder, at any depth; links are followed, unless they lead back.
 
     Content decides what a picture is: of a file with an unusual ending the first bytes are read.
 
     Returns:
-        The files, sorted: columns file, and label, part and group, all "".
-        The findings of those that are no pictures: junk, odd_name, circular_link, unreadable,
-            not_a_file, mask or a word of `sniff`. Junk, and a folder that can't be entered, is one file.
+        The files, sorted, by columns
+        file: the path from the folder,
+        problem: "", or why it is no picture: junk, odd_name, circular_link, unreadable, not_a_file, mask
+            or a word of `sniff`; junk, and a folder that can't be entered, is one file,
+        label: the folder in `folder` that holds it, written as it looks, see `names.clean`; or "",
+        part and group: "".
     """
     rows = sorted(_scan(folder))
-    scanned = pd.DataFrame(rows, columns=["file", "problem"], dtype=str)
-    files = scanned.file[scanned.problem == ""]
-    scanned.loc[files.index[is_mask(files)], "problem"] = "mask"
-    odd = scanned[scanned.problem != ""]
-    listed = scanned[["file"]].assign(label="", part="", group="")
-    return listed, find(odd.file, odd.problem)
+    listed = pd.DataFrame(rows, columns=["file", "problem"], dtype=str)
+    files = listed.file[listed.problem == ""]
+    listed.loc[files.index[is_mask(files)], "problem"] = "mask"
+    top = listed.file.str.extract("^([^/]+)/")[0].fillna("")
+    return listed.assign(label=top.map(clean), part="", group="")
 
 
-def leave_others_out(listed: pd.DataFrame, odd: pd.DataFrame) -> pd.DataFrame:
-    """Return the files that may be pictures, as `walk` has listed them and found odd ones."""
-    return leave_out(listed, odd[odd.problem.isin(NO_PICTURE)])
+def leave_others_out(listed: pd.DataFrame) -> pd.DataFrame:
+    """Return those of the files that `walk` lists that may be pictures; the index is anew."""
+    is_other = listed.problem.isin(NO_PICTURE)
+    return listed[~is_other].reset_index(drop=True)
 
 
 def _scan(folder, prefix=""):

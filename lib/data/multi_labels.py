@@ -1,16 +1,15 @@
 """Several labels for each picture: the CSV file that tells them, in one of two forms."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 
 from lib.base.workspace import Workspace
-from lib.data.findings import find
-from lib.data.label_files import apply_rows, read_rows, refuse_cells
-from lib.data.labels import rebase
-from lib.data.listing import holds_pictures, leave_others_out, walk
-from lib.data.series import group_files
+from lib.data.label_files import read_rows, refuse_cells
+from lib.data.labels import list_pictures, rebase
+from lib.data.listing import holds_pictures
 from lib.data.split import split
 
 # Columns that are no labels.
@@ -19,7 +18,9 @@ YES = "1 1.0 true".split()
 NO = "0 0.0 false".split()
 
 
-def read_label_sets(path: Path, files: Sequence[str], folder: Path) -> pd.DataFrame:
+def read_label_sets(
+    path: Path, files: Sequence[str], folders: Sequence[Path]
+) -> pd.DataFrame:
     """Read which labels each file has: rows of `read_rows`, with a column label.
 
     The file has a column `labels`, divided by | or ;, or one of 0 and 1 for each label. In `label` each
@@ -28,7 +29,7 @@ def read_label_sets(path: Path, files: Sequence[str], folder: Path) -> pd.DataFr
     Raises:
         ValueError: The file has another form; the error names file and line.
     """
-    rows = read_rows(path, files, [folder], ["file"])
+    rows = read_rows(path, files, folders, ["file"])
     if "labels" in rows:
         cells = rows.labels
         is_odd = cells.str.contains(r"^\[|,")
@@ -53,12 +54,8 @@ def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFr
     """
     beside = ws.multi_labels.with_suffix("")
     folder = beside if holds_pictures(beside) else train
-    listed, odd = walk(folder)
-    files = leave_others_out(listed, odd).file
-    rows = read_label_sets(ws.multi_labels, files, folder)
-    listed, told = apply_rows(listed, ws.multi_labels, rows)
-    listed = group_files(listed, odd)
-    odd = pd.concat([odd, told, find(listed.file[listed.label == ""], "no_label")])
+    told = replace(ws, train_labels=ws.multi_labels, corrections=None)
+    listed, odd = list_pictures(told, folder, read=read_label_sets)
     return rebase(listed, folder, train), rebase(odd, folder, train)
 
 

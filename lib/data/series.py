@@ -4,7 +4,6 @@ import os
 
 import pandas as pd
 
-from lib.data.findings import leave_out
 from lib.data.names import remove_ending
 
 # How programs name what they make of one picture: a_jpg.rf.0f3c….jpg (Roboflow),
@@ -29,9 +28,7 @@ BEGINNING = r"^((?:.*/)?[^/]*?\d+)(?=[\W_][^/]*$|[A-Za-z]{1,2}(?:[\W_][^/]*)?$)"
 SECONDS = 60  # between pictures of one series by time, where nothing else is chosen
 
 
-def group_files(
-    listed: pd.DataFrame, odd: pd.DataFrame, group_by: str = "none"
-) -> pd.DataFrame:
+def group_files(listed: pd.DataFrame, group_by: str = "none") -> pd.DataFrame:
     """Name the group of files that belong together by their names; a given one goes first.
 
     Groups are, by `group_by`:
@@ -42,22 +39,19 @@ def group_files(
         before that.
 
     Args:
-        listed: Columns file, as `walk` lists it, label and group.
-        odd: The findings of the files that are no pictures.
+        listed: Columns file and problem, as `walk` lists them, label and group.
 
     Returns:
         The files, with their group, and the original of augmented copies and of itself, as `find_groups`
             takes them; "" for none.
     """
-    pictures = leave_out(listed, odd)
+    pictures = listed[listed.problem == ""]
     group = pictures.group
     if group_by in ("folder", "name"):
         series = _name_series(pictures)[group_by]
         group = group.where(group != "", series.where(series.duplicated(keep=False)))
-    named = pictures[["file"]].assign(
-        group=group, original=_find_originals(pictures.file)
-    )
-    return listed.drop(columns="group").merge(named, how="left").fillna("")
+    originals = _find_originals(pictures.file)
+    return listed.assign(group=group, original=originals).fillna("")
 
 
 def name_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> pd.Series:

@@ -137,11 +137,15 @@ def test_what_was_left_out_is_counted_by_its_reasons():
 def test_name_that_is_no_text_is_listed_as_it_can_be_written(tmp_path):
     touch(tmp_path, "a/1.jpg", "a/\udcff.jpg", "a/._\udcff.jpg")
 
-    _, odd = listing.walk(tmp_path)
+    listed = listing.walk(tmp_path)
     new = list_new_pictures(tmp_path, [])
 
-    problems = dict(zip(odd.file, odd.problem))
-    assert problems == {"a/\\xff.jpg": "odd_name", "a/._\\xff.jpg": "junk"}
+    problems = dict(zip(listed.file, listed.problem))
+    assert problems == {
+        "a/1.jpg": "",
+        "a/\\xff.jpg": "odd_name",
+        "a/._\\xff.jpg": "junk",
+    }
     assert list(new.file) == ["a/1.jpg", "a/\\xff.jpg"]
 
 

@@ -5,7 +5,6 @@ import re
 import pandas as pd
 import pytest
 
-from lib.data.findings import find
 from lib.data.series import (
     describe_series,
     group_files,
@@ -21,12 +20,12 @@ def label_files(files, labels=None):
     """List files; without labels, the first folder of each is its class."""
     pictures = pd.DataFrame({"file": files}, dtype=str)
     pictures["label"] = labels or pictures.file.str.split("/").str[0]
-    return pictures.assign(group="", taken=pd.NaT)
+    return pictures.assign(problem="", group="", taken=pd.NaT)
 
 
 def list_groups(pictures, group_by):
     """List the groups of several pictures as lists of files, each sorted."""
-    listed = group_files(pictures, find([], ""), group_by)
+    listed = group_files(pictures, group_by)
     groups = find_groups(listed.assign(digest=listed.file))
     by_group = listed.file.groupby(groups)
     return sorted(sorted(files) for _, files in by_group if len(files) > 1)
@@ -34,7 +33,7 @@ def list_groups(pictures, group_by):
 
 def divide(pictures, group_by):
     """Return the pictures with their parts, by groups that names tell alone."""
-    listed = group_files(pictures, find([], ""), group_by)
+    listed = group_files(pictures, group_by)
     listed["digest"] = listed.file
     parts = split(listed.assign(group=find_groups(listed)), seed=0)
     return pictures.assign(part=parts)
