@@ -23,7 +23,7 @@ class LiteRTModel:
             interpreter = lite.Interpreter(str(path), num_threads=count_cores())
         (taken,) = interpreter.get_input_details()
         self.name = path.name
-        self.input_shape = (None, *taken["shape"][1:].tolist())
+        self.input_shape = taken["shape"].tolist()
         self.run = interpreter.get_signature_runner()
 
     def predict_on_batch(self, images: np.ndarray) -> np.ndarray:

@@ -26,7 +26,7 @@ def pool(outputs: keras.KerasTensor) -> keras.KerasTensor:
     if len(outputs.shape) == 2:
         return layers.Identity(name="own_vector")(outputs)
     count = outputs.shape[1]
-    if round(count**0.5) ** 2 == count:
+    if (count**0.5).is_integer():
         return layers.GlobalAveragePooling1D(name="mean_of_tokens")(outputs)
     first = layers.Cropping1D((0, count - 1))(outputs)
     return layers.Flatten(name="class_token")(first)

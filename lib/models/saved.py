@@ -9,7 +9,6 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 
 from lib.base.machine import PACKAGES, describe_environment, find_versions
 from lib.base.storage import atomic_write
@@ -93,7 +92,7 @@ def save(
     Args:
         model: RGB pictures of 0-255 in, probabilities out.
         ws: the workspace.
-        record: of `describe_model`; its history is also written as a CSV file.
+        record: of `describe_model`.
         pictures: uint8 (n, size, size, 3), n at least 1.
         y_prob: float (n, classes), what it answers to them, or the classifier that its head was made of.
 
@@ -112,8 +111,6 @@ def save(
         (ws.results / f"predictions/{record.name}.csv").unlink(missing_ok=True)
         for suffix in (".md", ".npz", ".tflite"):
             path.with_suffix(suffix).unlink(missing_ok=True)
-    if record.history:
-        ws.save_table(pd.DataFrame(record.history), f"history/{record.name}.csv")
     return update_record(
         ws, record, file_hash=model_hash, licence=kept.licence, dataset=kept.dataset
     )

@@ -97,7 +97,6 @@ class Runs:
         self.build = build
         self.batches = batches
         self.ws = ws
-        self.parameters = parameters
         self.seeds = seeds
         self.facts = facts
         # As they stand in a record: seeds, network and weights have fields of their own, which name no folder.
@@ -107,6 +106,7 @@ class Runs:
             for name, value in parameters.items()
             if name not in elsewhere
         }
+        self.deterministic = parameters.get("DETERMINISTIC")
         self.epochs = parameters["EPOCHS"]
         if self.epochs == "auto":
             raise ValueError('EPOCHS "auto" is for 04: write a number, say 20.')
@@ -123,7 +123,7 @@ class Runs:
     def __iter__(self) -> Iterator[Run]:
         self.first = None
         for seed in self.seeds:
-            set_seed(seed, self.parameters.get("DETERMINISTIC", False))
+            set_seed(seed, self.deterministic)
             run = self._prepare(seed)
             record = self._take(run)
             if record is None:
@@ -139,8 +139,7 @@ class Runs:
         train, validation = self.batches
         train = replace(train, seed=seed)
         batches = [train, validation]
-        deterministic = self.parameters.get("DETERMINISTIC")
-        decisive = [self.epochs, self.class_weights, deterministic]
+        decisive = [self.epochs, self.class_weights, self.deterministic]
         identity = keys.make_keys(model, whole, batches, decisive, seed)
         name = whole.name if self.first is None else f"{whole.name}@{seed}"
         record = saved.describe_model(
@@ -224,5 +223,7 @@ class Runs:
             pictures=validation.part.pictures[:32],
             y_prob=run.model.predict_on_batch(validation.inputs[:32]),
         )
+        table = pd.DataFrame(record.history)
+        self.ws.save_table(table, f"history/{name}.csv")
         checkpoint.path.unlink()
         return record

@@ -55,7 +55,7 @@ def test_file_answers_like_the_model_and_holds_half_precision(tmp_path):
     assert litert.try_export(model, path) == ""
     opened = litert.LiteRTModel(path)
 
-    assert opened.input_shape == (None, 12, 12, 3)
+    assert opened.input_shape == [1, 12, 12, 3]
     assert np.allclose(opened.predict_on_batch(images), expected, atol=0.005)
     # Two bytes a weight instead of four, and what else the file holds.
     assert path.stat().st_size < 3 * model.count_params()
