@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
-from sklearn.model_selection import PredefinedSplit, cross_validate
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from lib.base import workspace
 from lib.base.workspace import read_table
@@ -128,17 +128,14 @@ def answer_held_out(
     features: np.ndarray, labels: np.ndarray, groups: np.ndarray, seed: int
 ) -> np.ndarray:
     """Return the answers to held-out rows, as 07 does: float32 (n, classes)."""
-    scores = cross_validate(
+    return cross_val_predict(
         linear.TunedLogistic(seed=seed),
         features,
         labels,
         cv=PredefinedSplit(split.deal_folds(labels, groups, 5, seed)),
         params={"groups": groups},
-        return_estimator=True,
-        return_indices=True,
-        error_score="raise",
+        method="predict_proba",
     )
-    return linear.answer_held_out(scores, features, labels.max() + 1)
 
 
 def repeat(paths: Path, name: str, seeds: int) -> None:

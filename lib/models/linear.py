@@ -1,4 +1,4 @@
-"""One linear classifier on features, in scikit-learn's form, and its answers to held-out rows."""
+"""One linear classifier on features, in scikit-learn's form."""
 
 import warnings
 
@@ -23,9 +23,11 @@ MIN_SCALE = 0.01
 # Tolerances of the fits that only choose C and the temperature, and of the last one.
 ROUGH = 3e-3
 FINE = 1e-4
-MIN_PROBABILITY = 1e-13  # of a class that no row showed
+MIN_PROBABILITY = 1e-13  # of a class that the other parts lack
 # Threads of BLAS that share busy cores wait for one another, up to fifty times as long.
 limit_threads = threadpool_limits.wrap(limits=1, user_api="blas")
+# A class that lies in one fold alone is never the answer to it, as the lessons say.
+warnings.filterwarnings("ignore", "Number of classes in", RuntimeWarning)
 
 
 class TunedLogistic(ClassifierMixin, BaseEstimator):
@@ -53,9 +55,7 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
 
     @limit_threads
     def fit(self, X: np.ndarray, y: np.ndarray, groups: np.ndarray) -> "TunedLogistic":
-        """Fit to rows: float32 (n, d), their classes (n,), and groups, int (n,).
-
-        Rows of one group are held out together.
+        """Fit to rows: float32 (n, d), their classes (n,), and groups, int (n,), held out together.
 
         Raises:
             TooFewGroupsError: too few groups, or only one class, would be left to learn from.
@@ -110,28 +110,7 @@ def find_flat(features: np.ndarray) -> np.ndarray:
 
 def _answer_parts(regression, rows, y_true, part):
     """Return the answers to each part of classifiers that learned from the others."""
-    with warnings.catch_warnings():
-        # A class that lies in one part alone is never the answer to it.
-        warnings.filterwarnings("ignore", "Number of classes in", RuntimeWarning)
-        y_prob = cross_val_predict(
-            regression, rows, y_true, cv=PredefinedSplit(part), method="predict_proba"
-        )
+    y_prob = cross_val_predict(
+        regression, rows, y_true, cv=PredefinedSplit(part), method="predict_proba"
+    )
     return np.maximum(y_prob, MIN_PROBABILITY)
-
-
-def answer_held_out(scores: dict, X: np.ndarray, num_classes: int) -> np.ndarray:
-    """Let the estimators of a cross-validation answer the rows that each has not seen.
-
-    Args:
-        scores: of `sklearn.model_selection.cross_validate`, with `return_estimator`
-            and `return_indices`; y was int, the index of each true class.
-        X: float32 (n, d), as they were given there.
-
-    Returns:
-        Probabilities, float32 (n, num_classes); 1e-13 for a class that a fold lacks.
-    """
-    y_prob = np.full((len(X), num_classes), MIN_PROBABILITY, np.float32)
-    for estimator, held in zip(scores["estimator"], scores["indices"]["test"]):
-        cells = np.ix_(held, estimator.classes_)
-        y_prob[cells] = estimator.predict_proba(X[held])
-    return y_prob

@@ -11,7 +11,7 @@ import pytest
 import simulations
 from conftest import load_functions, run_cells
 from scipy import stats
-from sklearn.model_selection import PredefinedSplit
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
 
 from lib.data import split
 from lib.evaluation.comparisons import compare_runs, correct_tests
@@ -165,6 +165,7 @@ def measure(ws, monkeypatch):
             "groups": np.arange(n),
             "split": split,
             "PredefinedSplit": PredefinedSplit,
+            "cross_val_predict": cross_val_predict,
             "show_progress": lambda shares, _: shares,
             "compare_runs": compare_runs,
             "Rise": Rise,
