@@ -26,49 +26,46 @@ UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 def read_labels(path: Path, needed: Sequence[str] = ("file", "label")) -> pd.DataFrame:
     """Read a CSV file, divided by commas, semicolons or tabs: all columns with a name, as text.
 
-    Rows that name nothing, in the first column that is `needed` or in another one for names of files, are
-    left out; the index is the line of the CSV file. Cells are written as they look, see `names.clean`.
+    Empty rows are left out; the index is the line of the CSV file. Cells are written as they look, see
+    `names.clean`.
     Groups that differ in capitals are one, and those called NA, nan, none, null or -1 are none.
 
     Raises:
         ValueError: It is no CSV file, or its first line has not the columns `needed`.
     """
-    text = _read_text(path)
+    try:
+        rows = _name_columns(_read_cells(path), needed)
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: {error}. The first line must be the header: {','.join(needed)}, each once; names with "
+            "a separator stand in double quotes, and the file is CSV in UTF-8."
+        ) from error
+    is_written = rows.any(axis=1)
+    return rows[is_written]
+
+
+def _read_cells(path):
+    """Return the cells of a CSV file in UTF-8, or in UTF-16 that begins so; the index is the line."""
+    data = path.read_bytes()
+    encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
+    text = data.decode(encoding)
     first = text.partition("\n")[0]
     separator = max(SEPARATORS, key=first.count)
     # Excel writes such a line above the header.
     skipped = int(first.startswith("sep="))
-    try:
-        cells = pd.read_csv(
-            io.StringIO(text),
-            sep=separator,
-            skiprows=skipped,
-            # Without a header a row that is longer than the first is an error, and not shifted.
-            header=None,
-            dtype=str,
-            na_filter=False,
-            skipinitialspace=True,
-            skip_blank_lines=False,
-        )
-        rows = _name_columns(cells.map(clean), needed)
-    except ValueError as error:
-        raise ValueError(
-            f"{path}: {error}. The first line must be the header: {','.join(needed)}, each once, and "
-            f"names that hold {separator!r} stand in double quotes."
-        ) from error
-    rows.index += skipped + 1
-    names = rows.filter([needed[0], *FILE_WORDS])
-    return rows[names.any(axis=1)]
-
-
-def _read_text(path):
-    """Return the text of a file in UTF-8, or in UTF-16 that begins so."""
-    data = path.read_bytes()
-    encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: {error}. Save it as CSV in UTF-8.") from error
+    cells = pd.read_csv(
+        io.StringIO(text),
+        sep=separator,
+        skiprows=skipped,
+        # Without a header a row that is longer than the first is an error, and not shifted.
+        header=None,
+        dtype=str,
+        na_filter=False,
+        skipinitialspace=True,
+        skip_blank_lines=False,
+    )
+    cells.index += skipped + 1
+    return cells.map(clean)
 
 
 def _name_columns(cells, needed):
@@ -166,16 +163,18 @@ def read_columns(
     """
     check_exists(path, f"Name a CSV file of columns file and {columns[0]}.")
     rows = read_rows(path, files, folders, ["file", columns[0]])
-    return _index_rows(path, rows, ["file", *columns]).reindex(files)
+    said = _keep_known(path, rows, ["file", *columns])
+    return said.set_index("file").reindex(files)
 
 
-def _index_rows(path, rows, columns):
-    """Return what rows of `read_rows` say of files, the index; an error names file and line where two disagree."""
-    known = rows[rows.problem == ""].reindex(columns=columns, fill_value="")
+def _keep_known(path, rows, columns):
+    """Return columns of the rows of `read_rows` that mean a file, each once; an error names one that disagrees."""
+    is_known = rows.problem == ""
+    known = rows[is_known].reindex(columns=columns, fill_value="")
     known = known.drop_duplicates()
     again = known.file[known.file.duplicated()]
     refuse_cells(path, again, "new file: an earlier line says something else of it")
-    return known.set_index("file")
+    return known
 
 
 def apply_rows(
@@ -198,17 +197,18 @@ def apply_rows(
         ValueError: Two rows say different things of one file, or a part is not known; the error names
             file and line.
     """
-    rows = rows.reindex(columns=[*COLUMNS, "problem"], fill_value="")
-    parts = rows.part.map(find_part)
-    unknown = rows.part[(parts == "") & (rows.part != "")]
-    refuse_cells(path, unknown, "part: train, validation or test")
-    said = _index_rows(path, rows.assign(part=parts), COLUMNS)
-    later = said.index[said.part.isin(["test", "prediction"])]
+    known = _keep_known(path, rows, COLUMNS)
+    parts = known.part.map(find_part)
+    is_unknown = (parts == "") & (known.part != "")
+    refuse_cells(path, known.part[is_unknown], "part: train, validation or test")
+    later = known.file[parts.isin(["test", "prediction"])]
     lost = rows[rows.problem != ""]
     action = lost.problem.map({"other_content": "kept"}).fillna(LEFT_OUT)
     findings = [find(lost.file, lost.problem, action), find(later, "test_part")]
+    said = known.assign(part=parts).set_index("file")
+    counts = (said != "") | (said.columns == "label")
     updated = listed.set_index("file")
-    updated.update(said.where((said != "") | (said.columns == "label")))
+    updated.update(said.where(counts))
     parts = updated.part.replace("", "train")
     if "validation" not in set(parts):
         parts = ""

@@ -11,12 +11,10 @@ from lib.base.paths_file import check_exists
 from lib.base.workspace import Workspace
 from lib.data.findings import find
 from lib.data.label_files import apply_rows, read_columns, read_rows
-from lib.data.listing import leave_others_out, walk
+from lib.data.listing import NO_PICTURE, leave_others_out, walk
 from lib.data.names import NOTHING, find_alike
 from lib.data.series import group_files
 
-# What is noted of new pictures.
-NOTED = "mask not_a_picture not_a_file empty unknown_class".split()
 # Labels that look like none, or like several; those of `multi_labels` end in |.
 NO_CLASS = rf"(?i){'|'.join(NOTHING)}|\?|.*[|;].*[^|]"
 
@@ -72,8 +70,8 @@ def _list_files(ws, train, validation):
         further = walk(validation).assign(part="validation")
         further = rebase(further, validation, train)
         listed = pd.concat([listed.assign(part="train"), further], ignore_index=True)
-    is_picture = listed.file.isin(leave_others_out(listed).file)
-    labels = listed.label.where(is_picture, "")
+    is_other = listed.problem.isin(NO_PICTURE)
+    labels = listed.label.mask(is_other, "")
     empty = set(listed.label).difference(labels)
     odd = listed[listed.problem != ""]
     findings = [find(odd.file, odd.problem), find(sorted(empty), "empty_class")]
@@ -144,7 +142,7 @@ def list_new_pictures(
         pictures.update(told.reset_index(drop=True))
     elif class_names:
         odd = pd.concat([odd, find(strange, "unknown_class")])
-    noted = odd[odd.problem.isin(NOTED)]
+    noted = odd[~odd.problem.isin(["", "junk"])]
     for problem, files in noted.groupby("problem").file:
         print(f"Note: {problem}, {files.nunique():,}: {list_some(files)}.")
     return pictures

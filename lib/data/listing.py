@@ -17,7 +17,7 @@ JUNK = re.compile(
 FOLDER = "folder"
 # Problems of files that make no folder a class.
 NO_PICTURE = "junk mask not_a_picture not_a_file empty".split()
-NOTHING = NO_PICTURE + ["circular_link", "unreadable"]
+NOTHING = [*NO_PICTURE, "circular_link", "unreadable"]
 
 
 def list_folders(folder: Path) -> list[Path]:

@@ -62,37 +62,33 @@ def match_files(
     Args:
         files: Relative to the first of `folders`.
     """
-    exact = {}
-    rough = {}
+    meanings = {}
     for file in files:
         path = _clean_path(folders[0] / file)
         for key in (path, os.path.basename(path)):
-            _add(exact, key, file)
-            _add(rough, _lower_ending(key), file)
-            _add(rough, _lower_ending(remove_ending(key)), file)
-    places = [*folders, *(folder.parent for folder in folders)]
+            for form in (key, _loosen(key), _loosen(remove_ending(key))):
+                known = meanings.setdefault(form, file)
+                if known != file:
+                    meanings[form] = ""
+    parents = [folder.parent for folder in folders]
+    places = [*folders, *parents]
 
     def find_meaning(name: str) -> str | None:
-        name = name.replace("\\", "/")
         paths = {_clean_path(place / name) for place in places}
-        for keys in (paths, [os.path.normpath(name)]):
-            for index, write in ((exact, str), (rough, _lower_ending)):
-                found = {index.get(write(key)) for key in keys} - {None}
-                if found:
-                    return found.pop() if len(found) == 1 else ""
+        names = [os.path.normpath(name)]
+        for keys in (paths, map(_loosen, paths), names, map(_loosen, names)):
+            found = {meanings[key] for key in keys if key in meanings}
+            if found:
+                return found.pop() if len(found) == 1 else ""
         return None
 
     return find_meaning
 
 
-def _add(index, key, file):
-    """Let a key mean a file, or "" where it means another one already."""
-    index[key] = file if index.get(key, file) == file else ""
-
-
-def _lower_ending(name):
+def _loosen(name):
+    """Return a name with a small ending, and a / behind it, so that it equals no name itself."""
     stem, ending = os.path.splitext(name)
-    return stem + ending.lower()
+    return f"{stem}{ending.lower()}/"
 
 
 def _clean_path(path):

@@ -15,9 +15,8 @@ def check_target(folder: Path, places: list[str], class_names: list[str]) -> Non
         ValueError: it isn't, or can't. Nothing is written.
     """
     folder = folder.resolve()
-    around = [folder, *folder.parents]
     read = [Path(place).resolve() for place in places]
-    if any(folder.glob("*")) or set(read).intersection(around):
+    if any(folder.glob("*")) or any(map(folder.is_relative_to, read)):
         raise ValueError(
             f"--sort-into {folder} is not new or empty, or lies in a folder of the pictures: name another."
         )
@@ -51,5 +50,5 @@ def sort_pictures(
             copy = copy.with_stem(f"{stem}_{number}")
         copy.parent.mkdir(exist_ok=True)
         shutil.copy2(file, copy)
-    counts = [f"{count:,} {name}" for name, count in names.value_counts().items()]
-    print(f"copied into {folder}: {', '.join(counts)}")
+    counts = names.value_counts().to_dict()
+    print(f"copied into {folder}: {counts}")

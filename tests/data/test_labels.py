@@ -88,8 +88,8 @@ UNUSABLE = {
     "My labels\nfile,label\ncat/0.jpg,bird\n": HEADER,
     "# made, by hand\nfile,label\ncat/0.jpg,bird\n": f"# made, by hand. {HEADER}",
     "": "No columns",
-    "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*hold ',' stand in double quotes",
-    "file;label\na;b.jpg;bird\n": "line 2, .*hold ';' stand in double quotes",
+    "file,label\ncat/0.jpg,bird,zoo\n": "line 2, .*separator stand in double quotes",
+    "file;label\na;b.jpg;bird\n": "line 2, .*separator stand in double quotes",
     "sep=;\nfile;label\ncat/0.jpg;bird\n\n./cat/0;\n": "line 5: 'cat/0.jpg' .*earlier line",
 }  # fmt: skip
 
@@ -233,7 +233,7 @@ def test_names_are_relative_to_each_folder_that_was_given(tmp_path, monkeypatch)
 
 def test_row_without_a_name_in_the_first_column_for_names_counts(tmp_path, capsys):
     files = ["0.jpg", "1.jpg", "2.jpg"]
-    text = "image,path,label\n7,0.jpg,a\n,1.jpg,b\n9,,c\n,,d\n"
+    text = "image,path,label\n7,0.jpg,a\n,1.jpg,b\n9,,c\n,,\n"
     path = write_csv(tmp_path / "l.csv", text)
 
     told = read_columns(path, ["label"], files, [tmp_path])
