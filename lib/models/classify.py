@@ -75,14 +75,10 @@ def predictions_table(
 ) -> pd.DataFrame:
     """Make a table of the answers of `predict_files`, scaled by the record's temperature.
 
-    Args:
-        top: how many classes to name, the most probable first.
-        probabilities: whether each class gets a column, called "x (class)" if x is taken.
-        columns: further ones, n rows from index 0.
-
-    Returns:
-        One row per file: file; label, index (from 0), probability, label_2 and so on, or
-        labels ("cat|dog"); `columns`; problem; classes. With a problem there is no answer.
+    One row per file: file; label, index (from 0), probability, label_2 and so on for the `top` most
+    probable classes, or labels ("cat|dog"); `columns`, n rows from index 0; problem; where
+    `probabilities` are asked for, one column per class, called "x (class)" if x is taken.
+    With a problem there is no answer.
     """
     names = np.array(record.class_names)
     table = pd.DataFrame({"file": [escape(str(file)) for file in files]})
@@ -106,8 +102,8 @@ def predictions_table(
     # Whole numbers stay so beside rows without an answer.
     table = table.assign(problem=problems).convert_dtypes()
     if probabilities:
-        columns = [f"{name} (class)" if name in table else name for name in names]
-        table = table.join(pd.DataFrame(shown, columns=columns))
+        called = [f"{name} (class)" if name in table else name for name in names]
+        table = table.join(pd.DataFrame(shown, columns=called))
     answers = table.columns.drop(["file", "problem"])
     table.loc[table.problem != "", answers] = None
     return table

@@ -25,13 +25,8 @@ def cached_features(
 
     They lie in a store in `ws.scratch`, that of the extractor's configuration and weights and of the
     version of Keras, found by the pictures' content: a killed run goes on where it stopped, and any
-    number of processes share them.
-
-    Args:
-        images: uint8 (n, size, size, 3).
-
-    Returns:
-        float32 (n, *features), indexed like an array.
+    number of processes share them. Of pictures, uint8 (n, size, size, 3), they are float32
+    (n, *features), indexed like an array.
 
     Raises:
         OSError: they would find no room.

@@ -223,7 +223,6 @@ class Runs:
             pictures=validation.part.pictures[:32],
             y_prob=run.model.predict_on_batch(validation.inputs[:32]),
         )
-        table = pd.DataFrame(record.history)
-        self.ws.save_table(table, f"history/{name}.csv")
+        self.ws.save_table(pd.DataFrame(record.history), f"history/{name}.csv")
         checkpoint.path.unlink()
         return record
