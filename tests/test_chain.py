@@ -214,7 +214,7 @@ def test_json_of_the_winner_tells_its_network_who_took_part_and_what_calibrated_
     contest = read_found(run.ws, record.split_hash).contest
     assert {row["candidate"] for row in contest} == CANDIDATES
     # 05 calibrates it, so 08 leaves its temperature alone.
-    assert (record.temperature, bool(record.calibrated_on)) == (1, True)
+    assert (record.temperature, record.kind) == (1, "linear")
     # Not the folder in which the network lies.
     assert str(run.session.mount) not in path.read_text(encoding="utf-8")
 

@@ -62,7 +62,7 @@ def calibrate(
     """
     first, second = split_halves(y_true, groups)
     temperature = 1.0
-    if not record.calibrated_on:
+    if record.kind != "linear":
         temperature = establish_temperature(y_true[first], y_prob[first], groups[first])
     correct = y_prob.argmax(axis=1) == y_true
     scaled = y_prob if temperature == 1 else apply_temperature(y_prob, temperature)

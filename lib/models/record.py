@@ -68,7 +68,6 @@ class Record:
     date: str = ""  # in UTC
     # What was found of it later.
     temperature: float | None = None
-    calibrated_on: str = ""  # "" for validation pictures
     answer_sets: SetLimit = SetLimit()
     strangers: StrangerLimit = StrangerLimit()
     # As 10 was told: of the model, and what the Hub calls its pictures.
@@ -175,7 +174,6 @@ def list_records(
     seed counts once. A note names a model that is left out, and says why.
 
     Args:
-        ws: the workspace.
         kinds: those that are asked for; all, where there is none.
         name: of the only model that is asked for, or "".
 
@@ -184,7 +182,6 @@ def list_records(
     """
     found = []
     for record in _read_records(ws):
-        # A model of several labels has a split of its own.
         if (not kinds or record.kind in kinds) and not record.thresholds:
             found.append(record)
     found.sort(key=attrgetter("date"))

@@ -10,9 +10,9 @@ from lib.models.record import Record
 from lib.models.temperature import fit_temperature
 
 
-def judge(y_true, y_prob, groups=None, calibrated_on=""):
-    """Calibrate a model of which a record has further facts."""
-    record = Record("cnn", [], 8, calibrated_on=calibrated_on)
+def judge(y_true, y_prob, groups=None, kind="scratch"):
+    """Calibrate a model of a kind."""
+    record = Record("cnn", [], 8, kind=kind)
     if groups is None:
         groups = np.arange(len(y_true))
     return calibration.calibrate(y_true, y_prob, groups, record, 1)
@@ -56,7 +56,7 @@ def test_what_is_believed_is_what_is_handed_over_of_the_half_that_did_not_fit_it
     _, second = calibration.split_halves(y_true, np.arange(4000))
 
     scaled = judge(y_true, y_prob)
-    unscaled = judge(y_true, y_prob, calibrated_on="held-out answers")
+    unscaled = judge(y_true, y_prob, kind="linear")
 
     is_right = y_prob.argmax(axis=1) == y_true
     assert scaled.n == 2000

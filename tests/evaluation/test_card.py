@@ -190,7 +190,7 @@ def test_licence_and_dataset_are_those_of_the_record(ws, write):
 
 
 def test_card_of_a_model_that_was_calibrated_before_says_on_what(write):
-    _, text, score = write(calibrated_on="held-out answers")
+    _, text, score = write(kind="linear")
 
     assert "seed" not in text.split("## Recall")[0]
     calibration = find_section(text, "Calibration")
