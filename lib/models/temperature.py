@@ -50,12 +50,12 @@ def fit_temperature(y_true: np.ndarray, y_prob: np.ndarray) -> float:
     if min(is_right.sum(), (~is_right).sum()) < MIN_ANSWERS:
         return 1.0
 
-    def measure(logarithm):
+    def find_loss(logarithm):
         scaled = apply_temperature(y_prob, np.exp(logarithm))
         return measure_loss(y_true, scaled)
 
     found = minimize_scalar(
-        measure,
+        find_loss,
         bounds=np.log(RANGE),
         method="bounded",
         options={"xatol": 1e-4},
