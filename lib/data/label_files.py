@@ -12,7 +12,7 @@ from lib.data.findings import LEFT_OUT, find
 from lib.data.names import NOTHING, clean, match_files
 from lib.data.pictures import PictureError, hash_content, read_file
 
-COLUMNS = ["file", "label", "part", "group"]
+COLUMNS = "file label part group".split()
 # Other words for our names of columns, of which the first that is there counts.
 FILE_WORDS = "file filename file_name image path".split()
 OTHER_WORDS = dict.fromkeys(FILE_WORDS, "file") | {"class": "label", "split": "part"}
@@ -145,7 +145,7 @@ def _match_rows(path, files, folders, needed):
 def _is_other(path, digest):
     """Tell whether a file has another content than that of a digest; of none, or unreadable, nobody can tell."""
     try:
-        return digest != "" and hash_content(read_file(path)) != digest
+        return digest not in ("", hash_content(read_file(path)))
     except PictureError:
         return False
 

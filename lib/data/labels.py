@@ -107,15 +107,17 @@ def _correct_labels(listed, path, files, folder):
 def _note_names(listed):
     """Note classes and groups whose names may be slips; nothing is merged."""
     alike = find_alike(listed.label) + find_alike(listed.group)
-    is_odd = listed.label.str.fullmatch(NO_CLASS)
-    notes = {
-        "classes or groups differ only in capitals, zeros or .0, and stay apart": alike,
-        "each of these is taken for one class, though a picture of none has an empty cell, and several stand "
-        "in multi_labels": listed.label[is_odd],
-    }
-    for said, names in notes.items():
-        if len(names):
-            print(f"Note: {said}: {list_some(names)}.")
+    if alike:
+        print(
+            "Note: classes or groups differ only in capitals, zeros or .0, and stay apart: "
+            f"{list_some(alike)}."
+        )
+    odd = listed.label[listed.label.str.fullmatch(NO_CLASS)]
+    if len(odd):
+        print(
+            "Note: each of these is taken for one class, though a picture of none has an empty cell, and "
+            f"several stand in multi_labels: {list_some(odd)}."
+        )
 
 
 def list_new_pictures(

@@ -17,7 +17,7 @@ JUNK = re.compile(
 FOLDER = "folder"
 # Problems of files that make no folder a class.
 NO_PICTURE = "junk mask not_a_picture not_a_file empty".split()
-NOTHING = [*NO_PICTURE, "circular_link", "unreadable"]
+NOTHING = [*NO_PICTURE, FOLDER, "circular_link", "unreadable"]
 
 
 def list_folders(folder: Path) -> list[Path]:
@@ -27,7 +27,7 @@ def list_folders(folder: Path) -> list[Path]:
 
 def may_be_picture(path: Path) -> bool:
     """Tell whether a file may be a picture, also one that nothing here reads: by its ending or first bytes."""
-    return _find_problem(path) not in [*NOTHING, FOLDER]
+    return _find_problem(path) not in NOTHING
 
 
 def holds_pictures(folder: Path) -> bool:

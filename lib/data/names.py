@@ -73,7 +73,7 @@ def match_files(
     parents = [folder.parent for folder in folders]
     places = [*folders, *parents]
 
-    def find_meaning(name: str) -> str | None:
+    def find_meaning(name: str):
         paths = {_clean_path(place / name) for place in places}
         names = [os.path.normpath(name)]
         for keys in (paths, map(_loosen, paths), names, map(_loosen, names)):

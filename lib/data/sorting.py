@@ -32,7 +32,7 @@ def sort_pictures(
     """Copy pictures that can be read into folders called as their answers, and count them.
 
     Strangers, and what is less probable, go to `TO_CHECK`; of files of one name all but the first get
-    a number.
+    the number of their row.
 
     Args:
         files: paths.
@@ -41,13 +41,11 @@ def sort_pictures(
     usable = table[table.problem == ""]
     is_sure = usable.probability.astype(float) >= min_probability
     names = usable.label.where(is_sure & (usable.note == ""), TO_CHECK)
-    for file, name in zip(files[usable.index], names):
+    for row, name in names.items():
+        file = files[row]
         copy = folder / name / Path(file).name
-        stem = copy.stem
-        number = 1
         while copy.exists():
-            number += 1
-            copy = copy.with_stem(f"{stem}_{number}")
+            copy = copy.with_stem(f"{copy.stem}_{row}")
         copy.parent.mkdir(exist_ok=True)
         shutil.copy2(file, copy)
     counts = names.value_counts().to_dict()
