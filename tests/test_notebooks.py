@@ -20,7 +20,7 @@ ROOT = workspace.REPOSITORY
 LIB = ROOT / "lib"
 PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
-ROOMS = """base.storage base.machine base.work base.parameters base.escapes base.records base.paths_file base.workspace
+ROOMS = """base.storage base.machine base.work base.parameters base.escapes base.paths_file base.workspace
 data.decoders data.pictures data.quality data.findings data.names data.listing data.archives data.downloads data.split data.series data.label_files data.labels data.sources
 data.store data.pixels data.hashes data.copies data.preparation data.generators data.sorting data.multi_labels
 models.temperature models.record models.linear models.networks models.parts models.keys models.saved models.backbones models.checkpoint

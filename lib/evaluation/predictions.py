@@ -7,9 +7,9 @@ from itertools import compress
 
 import numpy as np
 import pandas as pd
+from pydantic import TypeAdapter
 
 from lib.base.paths_file import read_json
-from lib.base.records import build
 from lib.base.workspace import Workspace
 from lib.evaluation.comparisons import Pair, compare_configurations
 from lib.evaluation.intervals import share_interval
@@ -226,5 +226,4 @@ def save_scores(ws: Workspace, predictions: Predictions) -> None:
 def read_scores(ws: Workspace) -> dict[str, Score]:
     """Read metrics.json: the score of each model, by the name of its file."""
     path = ws.existing("metrics.json", made_by="08_evaluation")
-    scores = read_json(path)
-    return {name: build(Score, score) for name, score in scores.items()}
+    return TypeAdapter(dict[str, Score]).validate_python(read_json(path))

@@ -5,9 +5,9 @@ from datetime import date
 from pathlib import Path
 
 import pandas as pd
+from pydantic import TypeAdapter
 
 from lib.base.paths_file import read_json
-from lib.base.records import build
 from lib.base.workspace import Workspace, read_table
 from lib.data import sources
 from lib.data.series import describe_series
@@ -118,7 +118,7 @@ def read_answer(ws: Workspace) -> Answer:
         FileNotFoundError, ValueError: it is missing, or of another set.
     """
     path = ws.existing("answer.json", made_by="08_evaluation")
-    answer = build(Answer, read_json(path))
+    answer = TypeAdapter(Answer).validate_python(read_json(path))
     if answer.found.set != find_set(ws):
         raise ValueError(f"{path} is of an earlier split: run 08_evaluation again.")
     return answer

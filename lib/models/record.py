@@ -1,12 +1,13 @@
 """The record of a model, the JSON beside its file; and what 05 and 07 have found, found.json."""
 
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 
+from pydantic import TypeAdapter
+
 from lib.base.paths_file import read_json
-from lib.base.records import build
 from lib.base.workspace import Workspace
 from lib.data.split import identify_set, read_split
 
@@ -144,12 +145,11 @@ def _read(path, kind):
 
     Returns None where it is missing or damaged.
     """
-    names = [each.name for each in fields(kind)]
     try:
-        content = read_json(path)
-        known = {name: content[name] for name in names if content.get(name) is not None}
-        return build(kind, known)
-    except (OSError, TypeError, ValueError):
+        content = read_json(path).items()
+        known = {name: value for name, value in content if value is not None}
+        return TypeAdapter(kind).validate_python(known)
+    except (OSError, ValueError):
         return None
 
 
