@@ -145,7 +145,8 @@ def _match_rows(path, files, folders, needed):
 def _is_other(path, digest):
     """Tell whether a file has another content than that of a digest; of none, or unreadable, nobody can tell."""
     try:
-        return digest not in ("", hash_content(read_file(path)))
+        known = hash_content(read_file(path))
+        return digest not in ("", known)
     except PictureError:
         return False
 
@@ -201,10 +202,14 @@ def apply_rows(
     parts = known.part.map(find_part)
     is_unknown = (parts == "") & (known.part != "")
     refuse_cells(path, known.part[is_unknown], "part: train, validation or test")
-    later = known.file[parts.isin(["test", "prediction"])]
-    lost = rows[rows.problem != ""]
+    is_later = parts.isin(["test", "prediction"])
+    is_lost = rows.problem != ""
+    lost = rows[is_lost]
     action = lost.problem.map({"other_content": "kept"}).fillna(LEFT_OUT)
-    findings = [find(lost.file, lost.problem, action), find(later, "test_part")]
+    findings = [
+        find(lost.file, lost.problem, action),
+        find(known.file[is_later], "test_part"),
+    ]
     said = known.assign(part=parts).set_index("file")
     counts = (said != "") | (said.columns == "label")
     updated = listed.set_index("file")

@@ -56,7 +56,7 @@ def list_pictures(
     if ws.corrections:
         listed, corrected = _correct_labels(listed, ws.corrections, files, train)
         findings.append(corrected)
-    findings.append(find(listed.file[listed.label == ""], "no_label"))
+    findings.append(find(listed.query("label == ''").file, "no_label"))
     listed = listed.sort_values("file", ignore_index=True)
     return listed, pd.concat(findings, ignore_index=True)
 
@@ -73,7 +73,7 @@ def _list_files(ws, train, validation):
     is_other = listed.problem.isin(NO_PICTURE)
     labels = listed.label.mask(is_other, "")
     empty = set(listed.label).difference(labels)
-    odd = listed[listed.problem != ""]
+    odd = listed.query("problem != ''")
     findings = [find(odd.file, odd.problem), find(sorted(empty), "empty_class")]
     return listed.assign(label=labels), pd.concat(findings)
 
@@ -89,7 +89,8 @@ def _correct_labels(listed, path, files, folder):
     rows = read_rows(path, files, [folder])
     after, lost = apply_rows(listed, path, rows)
     changed = after[after.label != listed.label]
-    moved = changed[changed.label != ""]
+    removed = changed.query("label == ''")
+    moved = changed.query("label != ''")
     unknown = set(moved.label).difference(listed.label)
     if unknown:
         print(
@@ -98,7 +99,7 @@ def _correct_labels(listed, path, files, folder):
         )
     found = [
         lost,
-        find(changed.file[changed.label == ""], "left out by hand"),
+        find(removed.file, "left out by hand"),
         find(moved.file, "corrected", "taken as " + moved.label),
     ]
     return after, pd.concat(found)

@@ -55,8 +55,9 @@ def walk(folder: Path) -> pd.DataFrame:
     """
     rows = sorted(_scan(folder))
     listed = pd.DataFrame(rows, columns=["file", "problem"], dtype=str)
-    files = listed.file[listed.problem == ""]
-    listed.loc[files.index[is_mask(files)], "problem"] = "mask"
+    pictures = listed.query("problem == ''")
+    masks = pictures[is_mask(pictures.file)]
+    listed.loc[masks.index, "problem"] = "mask"
     top = listed.file.str.extract("^([^/]+)/")[0].fillna("")
     return listed.assign(label=top.map(clean), part="", group="")
 

@@ -45,7 +45,7 @@ def group_files(listed: pd.DataFrame, group_by: str = "none") -> pd.DataFrame:
         The files, with their group, and the original of augmented copies and of itself, as `find_groups`
             takes them; "" for none.
     """
-    pictures = listed[listed.problem == ""]
+    pictures = listed.query("problem == ''")
     group = pictures.group
     if group_by in ("folder", "name"):
         series = _name_series(pictures)[group_by]
@@ -67,7 +67,8 @@ def name_bursts(pictures: pd.DataFrame, seconds: float = SECONDS) -> pd.Series:
     """
     folders = _leave_class_out(pictures).map(os.path.dirname)
     dated = pictures.assign(folder=folders).dropna(subset="taken").sort_values("taken")
-    goes_on = dated.groupby("folder").taken.diff() <= pd.Timedelta(seconds=seconds)
+    pauses = dated.groupby("folder").taken.diff()
+    goes_on = pauses <= pd.Timedelta(seconds=seconds)
     begins = dated.taken.mask(goes_on).groupby(dated.folder).ffill()
     return begins.dt.strftime("%Y-%m-%d %H:%M:%S in ") + dated.folder
 
