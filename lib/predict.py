@@ -29,7 +29,7 @@ from lib.data.label_files import read_columns
 from lib.data.labels import list_files
 from lib.data.series import name_bursts
 from lib.data.split import identify_set, read_split
-from lib.evaluation.wording import format_right, format_things
+from lib.evaluation.wording import format_known, format_right, format_things
 from lib.models.record import read_record
 
 EXAMPLES = """typically:
@@ -198,7 +198,6 @@ def _score(options, record, ws, table, told):
     told = told[(told.label != "") & (table.problem == "")]
     rows = table.loc[told.index].assign(truth=told.label)
     rows["same"], is_known = _relate(options, record, ws, told)
-    is_class = rows.truth.isin(record.class_names)
     is_possible = rows.truth.isin(options.classes or record.class_names)
     scored = rows[is_possible & ~is_known]
     _print_right(scored.label == scored.truth, scored.same, "pictures")
@@ -206,16 +205,16 @@ def _score(options, record, ws, table, told):
         pairs = scored.drop_duplicates(["group", "truth"])
         groups = pairs[~pairs.group.duplicated(keep=False)]
         _print_right(groups.group_label == groups.truth, groups.group, "groups")
-    marked = (rows.note[~is_class] != "").sum()
-    passed = {
-        "in groups with training or validation pictures: not scored": is_possible
-        & is_known,
-        "whose label --classes leaves out: not scored": is_class & ~is_possible,
-        f"of other species, of which {marked} are marked as strangers": ~is_class,
-    }
-    for said, is_so in passed.items():
-        if is_so.any():
-            print(format_things(is_so.sum(), "picture"), said)
+    known = rows[is_possible & is_known]
+    if len(known):
+        print(f"not scored: {format_known(len(known))}")
+    others = rows[~is_possible]
+    if len(others):
+        marked = (others.note != "").sum()
+        count = format_things(len(others), "picture")
+        print(
+            f"not scored: {count} of other classes, of which {marked} are marked as strangers"
+        )
 
 
 def _print_right(is_right, groups, things):

@@ -61,24 +61,19 @@ def set_up() -> None:
         os.dup2(sys.stderr.fileno(), 2)
     install_in_colab("simplejpeg")
     print(describe_environment())
-    unfit = list_unfit_versions()
+    text = REQUIREMENTS.read_text(encoding="utf-8")
+    needed = map(Requirement, re.findall("^[a-z].*", text, re.MULTILINE))
+    admitted = {each.name: each.specifier for each in needed}
+    unfit = [
+        f"{name} {version}, but {admitted[name]}"
+        for name, version in find_versions(admitted).items()
+        if version not in admitted[name]
+    ]
     if unfit:
         print(
             f"Note: this project is not made for {', '.join(unfit)}. In Colab choose Runtime ▸ Change runtime "
             "type ▸ Runtime version: Latest, elsewhere: pip install -r requirements.txt."
         )
-
-
-def list_unfit_versions() -> list[str]:
-    """List the installed packages whose version requirements.txt does not admit, and what it does."""
-    text = REQUIREMENTS.read_text(encoding="utf-8")
-    needed = map(Requirement, re.findall("^[a-z].*", text, re.MULTILINE))
-    admitted = {each.name: each.specifier for each in needed}
-    return [
-        f"{name} {version}, but {admitted[name]}"
-        for name, version in find_versions(admitted).items()
-        if version not in admitted[name]
-    ]
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ ONE_CLASS = """A classifier needs two classes or more, and {train} has {count}: 
 class there, or name a CSV file, file,label, as train_labels. If that is the folder of one class, write the \
 folder above it as "train"; if multi_labels tells all, run --only 11"""
 UNDIVIDED = """In one part alone are: {names}. A group (copies, look-alikes, a given one, one of \
-GROUP_BY = "{group_by}") is never divided: add other pictures, or change what has made the groups or parts"""
+GROUP_BY) is never divided: add other pictures, or change what has made the groups or parts"""
 
 
 def prepare(
@@ -54,7 +54,6 @@ def check_classes(
     listed: pd.DataFrame,
     pictures: pd.DataFrame,
     findings: pd.DataFrame,
-    group_by: str = "none",
 ) -> None:
     """Check that each class has five usable pictures or more, in both parts once there are parts.
 
@@ -62,11 +61,10 @@ def check_classes(
         listed: all files, with their label, "" for none.
         pictures: those of them that are used, with their part, "" as long as there are none.
         findings: why the others are not.
-        group_by: what has made groups, besides copies.
 
     Raises:
-        ValueError: it names the classes. What is left out stands in checks.csv then; where there is a split
-            already, that and its checks stay, and it stands in failed_checks.csv.
+        ValueError: it names the classes. What is left out stands in failed_checks.csv then; a split that is
+            there already stays, and so do its checks.
     """
     classes = listed.label[listed.label != ""].unique()
     support = pictures.label.value_counts().reindex(classes, fill_value=0)
@@ -79,16 +77,12 @@ def check_classes(
     elif len(classes) < 2:
         lack = ONE_CLASS.format(train=ws.train, count=len(classes))
     elif parts.min() < 2:
-        lack = UNDIVIDED.format(
-            names=list_some(parts.index[parts < 2]), group_by=group_by
-        )
+        undivided = parts.index[parts < 2]
+        lack = UNDIVIDED.format(names=list_some(undivided))
     else:
         return
-    name = "checks.csv"
-    if (ws.results / "split.csv").exists():
-        name = "failed_checks.csv"
-    ws.save_table(list_checks(findings), name)
-    raise ValueError(f"{lack}. {name} tells what is left out, and why.")
+    ws.save_table(list_checks(findings), "failed_checks.csv")
+    raise ValueError(f"{lack}. failed_checks.csv tells what is left out, and why.")
 
 
 def _find_bonds(ws, pictures, image_size):

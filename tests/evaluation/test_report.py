@@ -252,7 +252,7 @@ def test_predict_counts_labels_as_08_does(ran, capfd):
     said = capfd.readouterr().err
     assert f"right ({bounds}), 2 of 5 pictures" in said
     unscored = "2 pictures in groups with training or validation pictures"
-    assert f"{unscored}: not scored" in said
+    assert f"not scored: {unscored}" in said
 
 
 def test_parents_of_the_paths_file_are_scored_and_kept_beside_the_model(judged, text):
