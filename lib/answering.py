@@ -10,7 +10,6 @@ from lib.base.workspace import read_table, write_table
 from lib.data.listing import escape
 from lib.evaluation import limits, pooling
 from lib.models import classify, resemblance, saved
-from lib.models.parts import has_backbone
 from lib.models.record import Record
 from lib.models.temperature import apply_temperature
 
@@ -34,7 +33,7 @@ def answer_files(
     model, _ = saved.open_model(options.model)
     known = None
     if not record.thresholds:
-        known = _open_known(options.model, record, model)
+        known = _open_known(options.model, record)
         print("temperature:", record.temperature or "none is stored, 08 fits one")
         if record.answer_sets.limit and not options.classes:
             print(limits.describe_sets(record.answer_sets))
@@ -52,13 +51,8 @@ def answer_files(
     return pd.concat(tables).set_index("file").loc[names].reset_index()
 
 
-def _open_known(path, record, model):
-    """Return the features of training pictures; None, and a line, where these tell no strangers."""
-    if not has_backbone(model):
-        print(
-            f"{model.name} has no backbone, as models of 04, 05 and 06 have, so it can't tell strangers."
-        )
-        return None
+def _open_known(path, record):
+    """Return the features of training pictures; None, and a line, where there are none to tell strangers."""
     try:
         known = resemblance.open_features(path.with_suffix(".npz"), record)
     except ValueError as error:

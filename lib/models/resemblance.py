@@ -80,6 +80,6 @@ def open_features(path: Path, record: Record) -> np.ndarray:
     except Exception:  # numpy raises several kinds for a file that is none of its own
         pass
     raise ValueError(
-        f"{path} is missing, damaged or of another model: run 10_hand_over with MODEL naming this model, "
-        "or copy the file."
+        f"No strangers are told: {path} is missing, damaged or of another model. 10_hand_over with MODEL "
+        "naming this model writes it for models of 04 to 06, whose backbone can tell them."
     )

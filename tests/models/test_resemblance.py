@@ -219,7 +219,7 @@ def test_model_without_a_backbone_says_so_and_leaves_distances_blank(
     status, table = ask(judged, tmp_path / "answers.csv", name="plain")
 
     assert status == 0
-    assert "tiny has no" in capfd.readouterr().err
+    assert "models of 04 to 06, whose backbone" in capfd.readouterr().err
     assert (table[["distance", "note"]] == "").all(axis=None)
 
 
