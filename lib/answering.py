@@ -45,10 +45,12 @@ def answer_files(
         if not path.exists():
             block = block.reset_index(drop=True)
             answers = classify.predict_files(model, Path(), list(block.file))
-            write_table(_tabulate(options, record, known, block, *answers), path)
+            table = _tabulate(options, record, known, block, *answers)
+            write_table(table, path)
         tables.append(read_table(path))
     names = asked.file.map(escape)
-    return pd.concat(tables).set_index("file").loc[names].reset_index()
+    by_name = pd.concat(tables).set_index("file")
+    return by_name.loc[names].reset_index()
 
 
 def _open_known(path, record):

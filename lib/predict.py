@@ -118,12 +118,13 @@ def _check_options(options):
         raise ValueError(
             f"{record.name} names several labels: it takes --csv and --probabilities alone."
         )
-    unknown = set(options.classes).difference(names)
+    possible = options.classes or names
+    unknown = set(possible).difference(names)
     if unknown:
         raise ValueError(
             f"--classes {list_some(unknown)}: the classes are {', '.join(names)}."
         )
-    count = len(options.classes or names)
+    count = len(possible)
     if not 1 <= options.top <= count:
         raise ValueError(f"--top names 1 to {count} classes of this model.")
     if options.csv:
@@ -152,7 +153,8 @@ def _predict(options, record, scratch):
         # Files and groups, too: those of a corrected CSV file are others.
         command = f"{vars(options)} {record} {asked.to_dict('list')}"
         digest = hashlib.md5(command.encode()).hexdigest()
-        kept = options.csv.with_name(f"{options.csv.stem}_unfinished_{digest}")
+        name = f"{options.csv.stem}_unfinished_{digest}"
+        kept = options.csv.with_name(name)
     table = answer_files(options, record, asked, kept)
     if options.labels:
         _score(options, record, ws, table, told)

@@ -42,8 +42,10 @@ def prepare(
     whole, damaged = pixels.decode_pictures(ws, folder, files, image_sizes)
     copied = copies.find_duplicates(whole)
     bonds = _find_bonds(ws, whole, max(image_sizes))
-    alike = copies.describe_pairs(whole.drop_duplicates("digest"), bonds)
-    grouped = whole.assign(group=split.find_groups(whole, bonds))
+    contents = whole.drop_duplicates("digest")
+    alike = copies.describe_pairs(contents, bonds)
+    groups = split.find_groups(whole, bonds)
+    grouped = whole.assign(group=groups)
     leaks = split.find_leaks(grouped)
     findings = pd.concat([odd, damaged, copied, alike, leaks])
     return leave_out(grouped, leaks), findings
@@ -66,10 +68,13 @@ def check_classes(
         ValueError: it names the classes. What is left out stands in failed_checks.csv then; a split that is
             there already stays, and so do its checks.
     """
-    classes = listed.label[listed.label != ""].unique()
-    support = pictures.label.value_counts().reindex(classes, fill_value=0)
+    labelled = listed[listed.label != ""]
+    classes = labelled.label.unique()
+    counts = pictures.label.value_counts()
+    support = counts.reindex(classes, fill_value=0)
     few = support.index[support < MIN_PER_CLASS]
-    parts = pictures[pictures.part != ""].groupby("label").part.nunique()
+    placed = pictures[pictures.part != ""]
+    parts = placed.groupby("label").part.nunique()
     if RESERVED.intersection(classes):
         lack = f"No class can be called {list_some(RESERVED)}, as columns of tables are"
     elif len(few):
@@ -91,7 +96,8 @@ def _find_bonds(ws, pictures, image_size):
     thumbnails = pixels.open_thumbnails(ws, contents)
     detail = pixels.open_pixels(ws, contents, image_size)
     pairs = copies.find_near_duplicates(thumbnails, detail)
-    return contents.digest.to_numpy()[pairs[["a", "b"]]]
+    digests = contents.digest.to_numpy()
+    return digests[pairs[["a", "b"]]]
 
 
 def group_new(
@@ -108,6 +114,7 @@ def group_new(
         int (n,), the group of each; bool (n,), whether it is known.
     """
     both = pd.concat([new, known.assign(group="")], ignore_index=True)
-    groups = split.find_groups(both, _find_bonds(ws, both, image_size))
+    bonds = _find_bonds(ws, both, image_size)
+    groups = split.find_groups(both, bonds)
     of_new, of_known = np.split(groups, [len(new)])
     return of_new, np.isin(of_new, of_known)

@@ -150,7 +150,7 @@ def test_class_that_cannot_be_used_stops_01_before_any_decoding_with_the_checks_
     with pytest.raises(ValueError, match="fewer: Mollusca"):
         prepare(drawn)
 
-    checks = read_table(drawn.results / "checks.csv")
+    checks = read_table(drawn.results / "failed_checks.csv")
     assert list(checks.file) == ["Mollusca/1.orf"]
     assert not list(drawn.scratch.glob("stores"))
 
