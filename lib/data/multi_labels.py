@@ -10,7 +10,6 @@ from lib.base.workspace import Workspace
 from lib.data.label_files import read_rows, refuse_cells
 from lib.data.labels import list_pictures, rebase
 from lib.data.listing import holds_pictures
-from lib.data.split import split
 
 # Columns that are no labels.
 NO_LABELS = "file problem part group is_valid is_train is_test fold set".split()
@@ -57,21 +56,3 @@ def list_label_sets(ws: Workspace, train: Path) -> tuple[pd.DataFrame, pd.DataFr
     told = replace(ws, train_labels=ws.multi_labels, corrections=None)
     listed, odd = list_pictures(told, folder, read=read_label_sets)
     return rebase(listed, folder, train), rebase(odd, folder, train)
-
-
-def split_label_sets(
-    pictures: pd.DataFrame, y_true: pd.DataFrame, seed: int
-) -> pd.Series:
-    """Divide pictures of several labels 80/20 as `split`, each as if it had its rarest label alone.
-
-    Args:
-        pictures: Columns digest and group.
-        y_true: bool (n, labels), in the same order.
-
-    Returns:
-        The part of each picture, `train` or `validation`.
-    """
-    rarest_first = y_true.sum().sort_values(kind="stable").index
-    rarest = y_true[rarest_first].idxmax(axis=1)
-    label = rarest.where(y_true.any(axis=1), "")
-    return split(pictures.assign(label=label.array), seed)

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import join_checks
+from conftest import join_checks, run_cells
 from test_listing import touch
 
-from lib.data import multi_labels
+from lib.data import multi_labels, split
 
 FORMS = {
     "lists": "file,labels\n1.jpg,cat|dog\n2.jpg,\n3.jpg,dog\n",
@@ -94,8 +94,10 @@ def test_broken_file_is_an_error_that_names_it_and_the_line(what, flat):
 def split_pictures(y_true, seed):
     """Split pictures of one content each; return whether each is for validation."""
     rows = y_true.index.astype(str)
-    pictures = pd.DataFrame({"digest": rows, "group": rows})
-    return multi_labels.split_label_sets(pictures, y_true, seed) == "validation"
+    table = pd.DataFrame({"digest": rows, "group": rows, "part": "", "labels": ""})
+    given = {"labels": y_true, "table": table, "split": split, "SEED": seed}
+    known = run_cells("11_multi_label", ["several-rarest"], given)
+    return known["table"].part == "validation"
 
 
 def draw_labels(n, count, seed):
