@@ -90,13 +90,7 @@ def predictions_table(
         scaled = apply_temperature(y_prob.astype(float), record.temperature or 1)
         shown = scaled.round(6)
         ranked = np.argsort(-y_prob, axis=1, kind="stable")
-        highest = np.take_along_axis(shown, ranked, axis=1)
-        table["label"] = names[ranked[:, 0]]
-        table["index"] = ranked[:, 0]
-        table["probability"] = highest[:, 0]
-        for rank in range(1, top):
-            table[f"label_{rank + 1}"] = names[ranked[:, rank]]
-            table[f"probability_{rank + 1}"] = highest[:, rank]
+        table = table.join(_name_classes(ranked[:, :top], shown, names))
     if columns is not None:
         table = table.join(columns)
     # Whole numbers stay so beside rows without an answer.
@@ -107,3 +101,14 @@ def predictions_table(
     answers = table.columns.drop(["file", "problem"])
     table.loc[table.problem != "", answers] = None
     return table
+
+
+def _name_classes(ranked, shown, names):
+    """Return the columns of the most probable classes; of the first one its index, too."""
+    highest = np.take_along_axis(shown, ranked, axis=1)
+    columns = {"label": names[ranked[:, 0]], "index": ranked[:, 0]}
+    columns["probability"] = highest[:, 0]
+    for rank in range(1, ranked.shape[1]):
+        columns[f"label_{rank + 1}"] = names[ranked[:, rank]]
+        columns[f"probability_{rank + 1}"] = highest[:, rank]
+    return pd.DataFrame(columns)
