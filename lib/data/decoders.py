@@ -59,12 +59,6 @@ def is_unusual(data: bytes) -> bool:
     return data.startswith(b"\xff\xd8") and bool(re.search(UNUSUAL, data))
 
 
-def is_preview(picture: Image.Image) -> bool:
-    """Tell whether a TIFF says that its first picture is a reduced one: a RAW file (NEF, DNG, ARW)."""
-    tags = getattr(picture, "tag_v2", {})
-    return tags.get(Base.NewSubfileType, 0) % 2 == 1
-
-
 def is_cut(picture: Image.Image, data: bytes) -> bool:
     """Tell whether the end of a PNG, WebP, AVIF or HEIF was never written, and holds zeros.
 
@@ -73,20 +67,23 @@ def is_cut(picture: Image.Image, data: bytes) -> bool:
     """
     if picture.format == "PNG":
         return b"IEND\xaeB`\x82" not in data
-    if picture.format == "HEIF":
-        return data.endswith(bytes(MIN_ZEROS))
-    granted = picture.width * picture.height // 320
-    is_format = picture.format in ("WEBP", "AVIF")
-    return is_format and data.endswith(bytes(MIN_ZEROS + granted))
+    zeros = MIN_ZEROS
+    if picture.format != "HEIF":
+        zeros += picture.width * picture.height // 320
+    is_zeros = data.endswith(bytes(zeros))
+    return is_zeros and picture.format in ("HEIF", "WEBP", "AVIF")
 
 
 def read_other(picture: Image.Image) -> Image.Image:
     """Decode a picture that is no JPEG; where its samples have 16 bits, 65,535 is white.
 
     Raises:
-        NotImplementedError: Samples of more than 8 bits are neither grey nor RGB(A) of 16.
+        NotImplementedError: Samples of more than 8 bits are neither grey nor RGB(A) of 16, or the first
+            picture of a TIFF is a reduced one, as of a RAW file (NEF, DNG, ARW).
     """
     tags = getattr(picture, "tag_v2", {})
+    if tags.get(Base.NewSubfileType, 0) % 2:
+        raise NotImplementedError("a RAW file")
     is_known = all(
         tags.get(tag, kinds[0]) in kinds for tag, kinds in DEEP_KINDS.items()
     )

@@ -155,8 +155,8 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _move(image, angle, zooms):
     """Zoom the width and height of a picture (a negative zoom mirrors), then turn it, both about the centre."""
-    height, width = image.shape[:2]
-    centre = np.array([width - 1, height - 1]) / 2
+    size = image.shape[1::-1]  # width and height
+    centre = np.subtract(size, 1) / 2
     cos = np.cos(angle)
     sin = np.sin(angle)
     # It leads from each place in the new picture to the place in the old one.
@@ -164,7 +164,7 @@ def _move(image, angle, zooms):
     return cv2.warpAffine(
         image,
         np.column_stack([turn, centre - turn @ centre]),
-        (width, height),
+        size,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )

@@ -161,8 +161,6 @@ def _decode_opened(picture, data):
         raise Image.DecompressionBombError
     if decoders.is_cut(picture, data):
         raise OSError("truncated: the end holds zeros")
-    if decoders.is_preview(picture):
-        raise NotImplementedError("a RAW file")
     if picture.format in ("JPEG", "MPO"):
         samples = decoders.read_jpeg(picture, data)
     else:

@@ -45,18 +45,24 @@ def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
     Returns:
         One row of dtype `FACTS`.
     """
-    facts = np.empty((), FACTS)
-    for name in ("width", "height", "frames", "taken"):
-        facts[name] = getattr(decoded, name)
     grey = cv2.cvtColor(square, cv2.COLOR_RGB2GRAY)
-    levels = np.quantile(grey, [0.02, 0.98], method="inverted_cdf")
-    facts["darkest"], facts["brightest"] = levels
+    darkest, brightest = np.quantile(grey, [0.02, 0.98], method="inverted_cdf")
     contrast = grey.std()
-    facts["contrast"] = contrast
     edges = cv2.Laplacian(grey, cv2.CV_16S)
-    facts["sharpness"] = edges.std() / max(contrast, 1)
-    facts["thumbnail"] = cv2.resize(square, (16, 16), interpolation=cv2.INTER_AREA)
-    return facts
+    sharpness = edges.std() / max(contrast, 1)
+    thumbnail = cv2.resize(square, (16, 16), interpolation=cv2.INTER_AREA)
+    facts = (
+        decoded.width,
+        decoded.height,
+        decoded.frames,
+        darkest,
+        brightest,
+        contrast,
+        sharpness,
+        decoded.taken,
+        thumbnail,
+    )
+    return np.array(facts, FACTS)
 
 
 def find_doubts(table: pd.DataFrame) -> pd.DataFrame:
