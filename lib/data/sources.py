@@ -6,7 +6,7 @@ from pathlib import Path
 from lib.base.escapes import list_some
 from lib.base.paths_file import KAGGLE, find_part
 from lib.base.workspace import Workspace
-from lib.data import archives, downloads
+from lib.data import archives
 from lib.data.listing import holds_pictures, list_folders, may_be_picture
 from lib.data.names import clean
 
@@ -75,9 +75,9 @@ def _trace(ws, key):
     if ws.is_demo:
         archives.unpack_demo(ws.train.parent)
     elif str(place).startswith(KAGGLE):
-        place = downloads.fetch_from_kaggle(place.removeprefix(KAGGLE))
+        place = archives.fetch_from_kaggle(place.removeprefix(KAGGLE))
     elif isinstance(place, str):
-        place = downloads.fetch_archive(place, ws.scratch)
+        place = archives.fetch_archive(place, ws.scratch)
     elif place.is_file():
         place = archives.unpack(place, ws.scratch)
     return _list_steps(place, key)

@@ -12,7 +12,7 @@ from conftest import draw_classes
 from test_sources import pack
 
 from lib.base import workspace
-from lib.data import downloads, sources
+from lib.data import archives, sources
 
 
 @pytest.fixture
@@ -61,18 +61,18 @@ def test_failed_download_is_one_line_and_begins_anew(ws, archive, content):
 
 
 def test_server_that_sends_nothing_is_given_up(ws, monkeypatch):
-    monkeypatch.setattr(downloads, "TIMEOUT", 0.3)
+    monkeypatch.setattr(archives, "TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/set.zip"
         with pytest.raises(OSError, match="timed out"):
-            downloads.fetch_archive(address, ws.scratch)
+            archives.fetch_archive(address, ws.scratch)
 
 
 def test_archive_larger_than_the_disk_is_not_downloaded(ws, archive, monkeypatch):
     usage = SimpleNamespace(free=100)
     monkeypatch.setattr("lib.base.storage.shutil.disk_usage", lambda path: usage)
     with pytest.raises(OSError, match="lacks .* for the download"):
-        downloads.fetch_archive(archive[1], ws.scratch)
+        archives.fetch_archive(archive[1], ws.scratch)
 
 
 @pytest.fixture
@@ -101,4 +101,4 @@ def test_class_folders_of_kaggle_are_found(ws, tmp_path, kagglehub, name, kind):
 def test_answer_of_kaggle_is_said_with_what_to_do(kagglehub):
     kagglehub.dataset_download.side_effect = OSError("403 Client Error")
     with pytest.raises(OSError, match="kaggle:datasets/a/b .*: 403 .*KAGGLE_API"):
-        downloads.fetch_from_kaggle("datasets/a/b")
+        archives.fetch_from_kaggle("datasets/a/b")
