@@ -59,8 +59,9 @@ def decode_pictures(
 
 def _decode_files(ws, folder, files, stores):
     """Fill the stores; return the files, in their order, with digest and problem."""
-    starts = range(0, len(files), BLOCK)
-    blocks = [files.file[start : start + BLOCK] for start in starts]
+    names = files.file.to_numpy()
+    cuts = range(BLOCK, len(files), BLOCK)
+    blocks = np.split(names, cuts)
     found = {}
     done = run_blocks(
         _read_block,
@@ -73,7 +74,7 @@ def _decode_files(ws, folder, files, stores):
     )
     for _, read in done:
         found |= read
-    rows = [found[name] for name in files.file]
+    rows = [found[name] for name in names]
     read = pd.DataFrame(rows, files.index, ["digest", "problem"], dtype=str)
     return files.assign(**read)
 
@@ -84,8 +85,6 @@ def _read_block(names, folder, stores):
     folder.stat()
     found = {}
     rows = defaultdict(dict)
-    for store in stores.values():
-        store.refresh()
     for name in names:
         try:
             data = pictures.read_file(folder / name)

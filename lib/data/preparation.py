@@ -14,11 +14,14 @@ from lib.data.findings import leave_out, list_checks
 MIN_PER_CLASS = 5
 # Columns beside the probabilities of classes, in the tables of answers.
 RESERVED = {"file", "label", "predicted"}
-ONE_CLASS = """A classifier needs two classes or more, and {train} has {count}: put one folder for each \
-class there, or name a CSV file, file,label, as train_labels. If that is the folder of one class, write the \
-folder above it as "train"; if multi_labels tells all, run --only 11"""
-UNDIVIDED = """In one part alone are: {names}. A group (copies, look-alikes, a given one, one of \
-GROUP_BY) is never divided: add other pictures, or change what has made the groups or parts"""
+# What is wrong with classes; their names stand behind it.
+RESERVED_NAMES = "These are columns of tables, and no class can be called so"
+TOO_FEW = f"Each class needs {MIN_PER_CLASS} usable pictures or more, and these have fewer"
+ONE_CLASS = """A classifier needs two classes or more: put one folder for each class into train, or name a \
+CSV file, file,label, as train_labels. If train is the folder of one class, write the folder above it; if \
+multi_labels tells all, run --only 11. This has fewer"""
+UNDIVIDED = """A group (copies, look-alikes, a given one, one of GROUP_BY) is never divided: add other \
+pictures, or change what has made the groups or parts. In one part alone are"""
 
 
 def prepare(
@@ -72,22 +75,21 @@ def check_classes(
     classes = labelled.label.unique()
     counts = pictures.label.value_counts()
     support = counts.reindex(classes, fill_value=0)
-    few = support.index[support < MIN_PER_CLASS]
     placed = pictures[pictures.part != ""]
     parts = placed.groupby("label").part.nunique()
-    if RESERVED.intersection(classes):
-        lack = f"No class can be called {list_some(RESERVED)}, as columns of tables are"
-    elif len(few):
-        lack = f"Each class needs {MIN_PER_CLASS} usable pictures or more, and these have fewer: {list_some(few)}"
-    elif len(classes) < 2:
-        lack = ONE_CLASS.format(train=ws.train, count=len(classes))
-    elif parts.min() < 2:
-        undivided = parts.index[parts < 2]
-        lack = UNDIVIDED.format(names=list_some(undivided))
-    else:
-        return
-    ws.save_table(list_checks(findings), "failed_checks.csv")
-    raise ValueError(f"{lack}. failed_checks.csv tells what is left out, and why.")
+    lacks = {
+        RESERVED_NAMES: RESERVED.intersection(classes),
+        TOO_FEW: support.index[support < MIN_PER_CLASS],
+        ONE_CLASS: [str(ws.train)] if len(classes) < 2 else [],
+        UNDIVIDED: parts.index[parts < 2],
+    }
+    for lack, names in lacks.items():
+        if len(names):
+            ws.save_table(list_checks(findings), "failed_checks.csv")
+            named = list_some(names)
+            raise ValueError(
+                f"{lack}: {named}. failed_checks.csv tells what is left out, and why."
+            )
 
 
 def _find_bonds(ws, pictures, image_size):

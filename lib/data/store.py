@@ -90,10 +90,15 @@ class Store:
             )
 
 
-@lru_cache(maxsize=8)  # To read a million digests takes a second.
+# To read a million digests takes a second.
+_keep = lru_cache(maxsize=8)(Store)
+
+
 def _open(folder, dtype):
-    """Return the same store for the same folder, also where it is unpickled."""
-    return Store(folder, dtype)
+    """Return the same store, up to date, for the same folder, also where it is unpickled."""
+    store = _keep(folder, dtype)
+    store.refresh()
+    return store
 
 
 @dataclass(frozen=True)
@@ -134,6 +139,4 @@ def open_store(folder: Path, name: str, dtype: DTypeLike) -> Store:
     """
     # Beside `stores` earlier versions keep rows in another way.
     place = folder / f"stores/loader_{LOADER_VERSION}/{name}"
-    store = _open(place, dtype)
-    store.refresh()
-    return store
+    return _open(place, dtype)
