@@ -11,7 +11,8 @@ from PIL import Image, ImageCms
 from PIL.ExifTags import Base
 
 # The frame of a JPEG that is lossless, or has 12 or 16 bits a sample: a marker, its length, bits, size, and
-# the number of colours, which goes with the length. Nothing else in a file looks like that.
+# the number of colours, which goes with the length. Nothing else in a file looks like that, and simplejpeg
+# would write more of it than fits.
 UNUSUAL = (
     rb"(?s)\xff(?:[\xc3\xc7\xcb\xcf]|[\xc0-\xcf](?=..[\x0c\x10]))"
     rb"\0(?:\x0b.{5}\x01|\x11.{5}\x03|\x14.{5}\x04)"
@@ -49,14 +50,6 @@ def read_jpeg(picture: Image.Image, data: bytes) -> Image.Image | np.ndarray:
     # Also of a rare subsampling, or with a profile that is none.
     picture.load()
     return picture
-
-
-def is_unusual(data: bytes) -> bool:
-    """Tell whether a file is a JPEG that few decoders know: lossless, or not of 8 bits.
-
-    simplejpeg would write more of it than fits.
-    """
-    return data.startswith(b"\xff\xd8") and bool(re.search(UNUSUAL, data))
 
 
 def is_cut(picture: Image.Image, data: bytes) -> bool:

@@ -95,8 +95,8 @@ def _read_block(names, folder, stores):
             found[name] = [digest, ""]
         except pictures.PictureError as error:
             found[name] = ["", error.problem]
-    for key, store in stores.items():
-        store.put(rows[key])
+    for key, made in rows.items():
+        stores[key].put(made)
     return found
 
 

@@ -16,7 +16,9 @@ MIN_PER_CLASS = 5
 RESERVED = {"file", "label", "predicted"}
 # What is wrong with classes; their names stand behind it.
 RESERVED_NAMES = "These are columns of tables, and no class can be called so"
-TOO_FEW = f"Each class needs {MIN_PER_CLASS} usable pictures or more, and these have fewer"
+TOO_FEW = (
+    f"Each class needs {MIN_PER_CLASS} usable pictures or more, and these have fewer"
+)
 ONE_CLASS = """A classifier needs two classes or more: put one folder for each class into train, or name a \
 CSV file, file,label, as train_labels. If train is the folder of one class, write the folder above it; if \
 multi_labels tells all, run --only 11. This has fewer"""

@@ -87,7 +87,8 @@ def split(pictures: pd.DataFrame, seed: int) -> pd.Series:
     chosen = set()
     of_class = defaultdict(list)
     for group, counts in groups.items():
-        if all(room[label] >= count for label, count in counts.items()):
+        fitting = counts & room
+        if fitting == counts:
             room.subtract(counts)
             chosen.add(group)
         for label in counts:
@@ -222,13 +223,7 @@ def read_split(ws: Workspace) -> pd.DataFrame:
     pictures = read_table(ws.existing("pictures.csv", made_by="01_data_prep"))
     known = pictures[["file", "group", "digest", "taken"]]
     rows = rows.merge(known, how="left")
-    taken = pd.to_datetime(rows.taken)
-    return rows.assign(group=rows.group.astype(int), taken=taken)
-
-
-def find_set(ws: Workspace) -> str:
-    """Return the identity of the current set; errors are those of `read_split`."""
-    return identify_set(read_split(ws))
+    return rows.astype({"group": int, "taken": "M8[s]"})
 
 
 def identify_set(rows: pd.DataFrame) -> str:

@@ -72,8 +72,6 @@ class Store:
 
     def put(self, rows: dict[str, np.ndarray]) -> None:
         """Append the rows, by digest, that the store lacks."""
-        if not rows:
-            return
         with self.lock, storage.acquire_lock(self.folder / ".lock"):
             # Else a network drive may tell how long the files were a while ago.
             self.rows_path.touch()

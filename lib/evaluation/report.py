@@ -11,7 +11,7 @@ from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace, read_table
 from lib.data import sources
 from lib.data.series import describe_series
-from lib.data.split import find_set, identify_set, read_split
+from lib.data.split import identify_set, read_split
 from lib.evaluation.display import save_page
 from lib.evaluation.predictions import Predictions
 from lib.evaluation.verdict import (
@@ -119,7 +119,7 @@ def read_answer(ws: Workspace) -> Answer:
     """
     path = ws.existing("answer.json", made_by="08_evaluation")
     answer = TypeAdapter(Answer).validate_python(read_json(path))
-    if answer.found.set != find_set(ws):
+    if answer.found.set != identify_set(read_split(ws)):
         raise ValueError(f"{path} is of an earlier split: run 08_evaluation again.")
     return answer
 

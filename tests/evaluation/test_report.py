@@ -489,7 +489,7 @@ FOUND = {"doubtful": 54, "to_check": 124, "copies": 2}
 
 
 def test_what_05_and_07_found_counts_for_this_set_alone(prepared):
-    this = split.find_set(prepared)
+    this = split.identify_set(split.read_split(prepared))
     write_found(prepared, this, **FOUND)
     assert describe_four(prepared).found == Found(this, **FOUND)
 
@@ -499,7 +499,9 @@ def test_what_05_and_07_found_counts_for_this_set_alone(prepared):
 
 def test_box_doubts_its_model_that_was_surely_better_in_the_contest(prepared):
     contest = [{"candidate": "net", "accuracy": 0.98, "low": 2}]
-    write_found(prepared, split.find_set(prepared), contest=contest)
+    write_found(
+        prepared, split.identify_set(split.read_split(prepared)), contest=contest
+    )
 
     answer = describe_four(prepared, kind="linear", network="net")
 
@@ -548,7 +550,7 @@ def read_commands(answer, **options):
 
 def test_a_rising_learning_curve_has_its_section(prepared):
     curve = Rise(960, change=0.025, low=0.014, high=0.035)
-    write_found(prepared, split.find_set(prepared), curve=curve)
+    write_found(prepared, split.identify_set(split.read_split(prepared)), curve=curve)
 
     page = write_page(prepared, FOUR, cnn=RIGHT)
 
