@@ -57,7 +57,7 @@ def _sum_sizes(folder):
 
 
 def _open_tar(archive):
-    """Open a tar, which has to be whole; list and sum what it holds."""
+    """Open a tar, which has to be whole; list what it holds, and say how far that reaches."""
     packed = tarfile.open(archive)
     # It refuses what leads out, through a link, too; and what is unpacked can be read and replaced.
     packed.extraction_filter = tarfile.data_filter
@@ -67,7 +67,7 @@ def _open_tar(archive):
     rest = packed.fileobj.read(END)
     if any(rest) or len(rest) < tarfile.BLOCKSIZE:
         raise ValueError("its end is missing, or its middle damaged")
-    return packed, members, sum(member.size for member in members)
+    return packed, members, packed.offset
 
 
 def _open_zip(archive):

@@ -77,13 +77,15 @@ def check_classes(
     classes = labelled.label.unique()
     counts = pictures.label.value_counts()
     support = counts.reindex(classes, fill_value=0)
+    is_few = support < MIN_PER_CLASS
     placed = pictures[pictures.part != ""]
     parts = placed.groupby("label").part.nunique()
+    is_undivided = parts < 2
     lacks = {
         RESERVED_NAMES: RESERVED.intersection(classes),
-        TOO_FEW: support.index[support < MIN_PER_CLASS],
+        TOO_FEW: support.index[is_few],
         ONE_CLASS: [str(ws.train)] if len(classes) < 2 else [],
-        UNDIVIDED: parts.index[parts < 2],
+        UNDIVIDED: parts.index[is_undivided],
     }
     for lack, names in lacks.items():
         if len(names):

@@ -73,17 +73,19 @@ def find_doubts(table: pd.DataFrame) -> pd.DataFrame:
     """
     narrow = np.minimum(table.width, table.height)
     wide = np.maximum(table.width, table.height)
-    doubts = pd.DataFrame()
-    doubts["tiny"] = narrow < MIN_SIDE
-    doubts["sliver"] = wide > MAX_ELONGATION * narrow
-    doubts["one_colour"] = table.contrast < MIN_CONTRAST
-    doubts["very_dark"] = table.brightest < MIN_BRIGHTEST
-    doubts["very_bright"] = table.darkest > MAX_DARKEST
+    is_plain = table.contrast < MIN_CONTRAST
     # A smaller picture is enlarged before it is measured, which blurs any.
-    is_measurable = ~doubts.one_colour & (narrow >= SIDE)
-    doubts["blurred"] = is_measurable & (table.sharpness < MIN_SHARPNESS)
-    doubts["more_frames"] = table.frames > 1
-    return doubts
+    is_measurable = ~is_plain & (narrow >= SIDE)
+    doubts = {
+        "tiny": narrow < MIN_SIDE,
+        "sliver": wide > MAX_ELONGATION * narrow,
+        "one_colour": is_plain,
+        "very_dark": table.brightest < MIN_BRIGHTEST,
+        "very_bright": table.darkest > MAX_DARKEST,
+        "blurred": is_measurable & (table.sharpness < MIN_SHARPNESS),
+        "more_frames": table.frames > 1,
+    }
+    return pd.DataFrame(doubts)
 
 
 def describe_darkness(table: pd.DataFrame) -> str:

@@ -107,7 +107,8 @@ def _find_room(support):
     Each class gives the whole part of its fifth, then one more where most is missing.
     """
     room = support // ONE_IN
-    rest = math.ceil(support.sum() / ONE_IN) - room.sum()
+    fifth = support.sum() / ONE_IN
+    rest = math.ceil(fifth) - room.sum()
     missing = (support % ONE_IN).sort_index().nlargest(rest)
     room[missing.index] += 1
     return Counter(room.to_dict())
@@ -179,7 +180,8 @@ def save_split(
         (ws.results / name).unlink(missing_ok=True)
     ws.save_table(list_checks(findings), "checks.csv")
     contents = whole[["file", "digest", *MEASURED]]
-    contents = contents.merge(pictures[["file", "group"]].astype(str), how="left")
+    groups = pictures[["file", "group"]].astype(str)
+    contents = contents.merge(groups, how="left")
     ws.save_table(contents, "pictures.csv")
     ws.save_json({"train": str(ws.train)}, PREPARED)
     ws.save_table(pictures[["file", "label", "part"]], "split.csv")
@@ -202,8 +204,9 @@ def check_earlier(ws: Workspace, digests: pd.Series | None = None) -> None:
     is_same = earlier == str(ws.train)
     if digests is not None:
         known = read_table(ws.results / "pictures.csv").digest
-        needed = MIN_SHARED * min(len(known), len(digests))
-        is_same = environ.get("TRAIN_ANEW") or known.isin(digests).sum() >= needed
+        smaller = min(len(known), len(digests))
+        shared = known.isin(digests).sum()
+        is_same = environ.get("TRAIN_ANEW") or shared >= MIN_SHARED * smaller
     if not is_same:
         raise ValueError(
             f"{ws.results} has results of {earlier}, and these may not be pictures of {ws.train}: run "
