@@ -14,11 +14,7 @@ from lib.data.findings import leave_out, list_checks
 MIN_PER_CLASS = 5
 # Columns beside the probabilities of classes, in the tables of answers.
 RESERVED = {"file", "label", "predicted"}
-# What is wrong with classes; their names stand behind it.
-RESERVED_NAMES = "These are columns of tables, and no class can be called so"
-TOO_FEW = (
-    f"Each class needs {MIN_PER_CLASS} usable pictures or more, and these have fewer"
-)
+# What is wrong with classes; names stand behind it.
 ONE_CLASS = """A classifier needs two classes or more: put one folder for each class into train, or name a \
 CSV file, file,label, as train_labels. If train is the folder of one class, write the folder above it; if \
 multi_labels tells all, run --only 11. This has fewer"""
@@ -77,13 +73,14 @@ def check_classes(
     classes = labelled.label.unique()
     counts = pictures.label.value_counts()
     support = counts.reindex(classes, fill_value=0)
-    is_few = support < MIN_PER_CLASS
+    few = support.index[support < MIN_PER_CLASS]
     placed = pictures[pictures.part != ""]
     parts = placed.groupby("label").part.nunique()
     is_undivided = parts < 2
+    reserved = RESERVED.intersection(classes)
     lacks = {
-        RESERVED_NAMES: RESERVED.intersection(classes),
-        TOO_FEW: support.index[is_few],
+        "No class can be called so, as columns of tables are": reserved,
+        f"Each class needs {MIN_PER_CLASS} usable pictures, and these have fewer": few,
         ONE_CLASS: [str(ws.train)] if len(classes) < 2 else [],
         UNDIVIDED: parts.index[is_undivided],
     }
