@@ -227,6 +227,7 @@ UNSUPPORTED = {
     "ORF": b"IIRO\x08\0\0\0" + bytes(52),
     "float": write_deep((GREY / 255).astype(np.float32), "tiff"),
     "white is zero": change_entry(DEEP_TIFF, 262, 1, 262, 0),
+    "13 bands": change_entry(COLOUR_TIFF, 277, 1, 277, 13),
     "planes of 16 bits": change_entry(COLOUR_TIFF, 284, 1, 284, 2),
     "JP2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(52),
     # These two would end the process.
