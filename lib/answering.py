@@ -37,6 +37,8 @@ def answer_files(
         print("temperature:", record.temperature or "none is stored, 08 fits one")
         if record.answer_sets.limit and not options.classes:
             print(limits.describe_sets(record.answer_sets))
+    if kept.exists():
+        print(f"{kept} has the first answers: going on")
     kept.mkdir(exist_ok=True)
     tables = []
     ends = asked.groupby("group", sort=False).file.size().cumsum()

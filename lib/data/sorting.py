@@ -48,5 +48,5 @@ def sort_pictures(
             copy = copy.with_stem(f"{copy.stem}_{row}")
         copy.parent.mkdir(exist_ok=True)
         shutil.copy2(file, copy)
-    counts = names.value_counts().to_dict()
-    print(f"copied into {folder}: {counts}")
+    counts = [f"{count:,} {name}" for name, count in names.value_counts().items()]
+    print(f"copied into {folder}: {', '.join(counts)}")

@@ -553,7 +553,7 @@ def test_pictures_are_copied_into_folders_by_answer(
     copies = [path for path in folder.rglob("*.png")]
     said = capfd.readouterr().err
     assert f"copied into {folder}: " in said
-    assert f"'to_check': {(names == 'to_check').sum()}" in said
+    assert f"{(names == 'to_check').sum()} to_check" in said
     found = pd.Series([path.parent.name for path in copies])
     assert found.value_counts().to_dict() == names.value_counts().to_dict()
     assert any("_" in path.stem for path in copies)
