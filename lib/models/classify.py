@@ -75,10 +75,13 @@ def predictions_table(
 ) -> pd.DataFrame:
     """Make a table of the answers of `predict_files`, scaled by the record's temperature.
 
-    One row per file: file; label, index (from 0), probability, label_2 and so on for the `top` most
-    probable classes, or labels ("cat|dog"); `columns`, n rows from index 0; problem; where
-    `probabilities` are asked for, one column per class, called "x (class)" if x is taken.
-    With a problem there is no answer.
+    Args:
+        probabilities: whether each class gets a column, called "x (class)" if x is taken.
+        columns: further ones, n rows from index 0.
+
+    Returns:
+        One row per file: file; label, index (from 0), probability, label_2 and so on up to `top`, or
+        labels ("cat|dog"); `columns`; problem; classes. With a problem there is no answer.
     """
     names = np.array(record.class_names)
     table = pd.DataFrame({"file": [escape(str(file)) for file in files]})

@@ -26,7 +26,7 @@ FINE = 1e-4
 MIN_PROBABILITY = 1e-13  # of a class that the other parts lack
 # Threads of BLAS that share busy cores wait for one another, up to fifty times as long.
 limit_threads = threadpool_limits.wrap(limits=1, user_api="blas")
-# A class that lies in one fold alone is never the answer to it, as the lessons say.
+# A class that lies in one fold alone is never the answer to it: its probability is 0 there.
 warnings.filterwarnings("ignore", "Number of classes in", RuntimeWarning)
 
 

@@ -50,7 +50,7 @@ def fit_temperature(y_true: np.ndarray, y_prob: np.ndarray) -> float:
     if min(is_right.sum(), (~is_right).sum()) < MIN_ANSWERS:
         return 1.0
 
-    def find_loss(logarithm):
+    def find_loss(logarithm: float) -> float:
         scaled = apply_temperature(y_prob, np.exp(logarithm))
         return measure_loss(y_true, scaled)
 
