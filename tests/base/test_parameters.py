@@ -60,12 +60,30 @@ READ = {
     "[a/b.keras, hub:c]": ["a/b.keras", "hub:c"],
     "ResNet50@192": "ResNet50@192",
     "[1": "[1",
+    '{"alpha": 0.25, "b": [true, null]}': {"alpha": 0.25, "b": [True, None]},
+    "-0.5": -0.5,
+    ".5": 0.5,
+    # As a person doesn't mean them.
+    "010": "010",
+    "12:30": "12:30",
+    "0x1F": "0x1F",
+    "1_000": "1_000",
+    "2026-12-03": "2026-12-03",
+    "no": "no",
+    "[010, 8]": ["010", 8],
 }
 
 
 @pytest.mark.parametrize("text", READ)
 def test_a_value_is_read_as_json_or_yaml(text):
     assert parameters.parse_value(text) == READ[text]
+
+
+def test_number_that_a_person_does_not_write_so_is_refused():
+    for text in ("010", "12:30"):
+        value = parameters.parse_value(text)
+        with pytest.raises(ValueError, match=f"SEED is '{text}': write"):
+            parameters.check_parameters({"SEED": value})
 
 
 def test_unknown_name_is_answered_by_those_most_like_it():
