@@ -1,5 +1,6 @@
 """The paths file, drive_paths.json: what a person means by a path, and which folders are ours to write."""
 
+import codecs
 import json
 import os
 import re
@@ -10,7 +11,9 @@ from lib.base.escapes import list_some
 from lib.base.parameters import suggest
 
 KEYS = """train results scratch train_labels corrections validation test test_labels multi_labels
-parents cluster""".split()
+parents cluster encoding""".split()
+# These are no paths.
+WORDS = ("cluster", "encoding")
 MARKER = "about_this_folder.txt"
 # What is written.
 OURS = ("results", "scratch")
@@ -81,12 +84,17 @@ def find_path(text: str | Path, name: str, folder: Path = Path()) -> Path:
 def read_places(file: Path) -> dict[str, Path | str]:
     """Read a paths file: what each key means; an error where one is wrong, missing or unknown.
 
-    Text stays what has no path on this machine: the cluster, and data on the web to learn from.
+    Text stays what has no path on this machine: the cluster, an encoding, and data on the web to learn from.
     """
     check_exists(
         file, "It should be a copy of drive_paths.example.json with your own folders."
     )
-    paths = dict.fromkeys(REQUIRED) | read_json(file)
+    try:
+        paths = dict.fromkeys(REQUIRED) | read_json(file)
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. Write / or \\\\ between folders, not \\. See drive_paths.example.json."
+        ) from error
     places = {}
     for key, value in paths.items():
         if key not in KEYS:
@@ -94,11 +102,20 @@ def read_places(file: Path) -> dict[str, Path | str]:
         if not isinstance(value, str) or not value.strip():
             raise ValueError(f'{file}: "{key}" is missing, or no path in quotes.')
         places[key] = value
+        if key == "encoding":
+            _check_encoding(value, file)
         # What train has on the web may have parts to test and to validate on, too.
         is_web = ON_WEB.fullmatch(value) and value == paths["train"]
-        if key != "cluster" and not is_web:
+        if key not in WORDS and not is_web:
             places[key] = find_path(value, f'{file}: "{key}"', file.parent)
     return places
+
+
+def _check_encoding(name, file):
+    try:
+        codecs.lookup(name)
+    except LookupError as error:
+        raise ValueError(f'{file}: "encoding": {error}: write one such as cp932.')
 
 
 def read_json(path: Path) -> dict:
@@ -107,10 +124,7 @@ def read_json(path: Path) -> dict:
         content = json.loads(path.read_bytes())
         return dict(content.items())
     except (AttributeError, ValueError) as error:
-        raise ValueError(
-            f"{path} is no JSON object: {error}. Write / or \\\\ between folders, not \\. "
-            "See drive_paths.example.json."
-        )
+        raise ValueError(f"{path} is no JSON object: {error}") from error
 
 
 def check_exists(path: Path, advice: str) -> None:
@@ -149,6 +163,16 @@ def check_places(places: dict[str, Path | str]) -> None:
                 f"{folder} is no folder of these notebooks, and holds {list_some(foreign)}: name a new one. (A "
                 f"folder of theirs is known by its file {MARKER}, which may be empty.)"
             )
+
+
+def find_unfinished(place: Path) -> Path:
+    """Return the folder beside a file or folder in which that is made; it bears our marker."""
+    return place.with_name(f"{place.name}_unfinished")
+
+
+def is_free(folder: Path) -> bool:
+    """Tell whether a folder is new, empty, or marked as ours, so that it may be written or replaced."""
+    return not any(folder.glob("*")) or (folder / MARKER).exists()
 
 
 def _list_folders(places):

@@ -54,6 +54,8 @@ class Workspace:
     parents: Place = None
     # Address of a Dask scheduler, or local:N.
     cluster: str | None = None
+    # Of names in archives that are not UTF-8, as Python calls it.
+    encoding: str | None = None
 
     @property
     def is_demo(self) -> bool:

@@ -1,12 +1,17 @@
 """Archives, here or on the web, unpacked once, whole, and nowhere but into their folder; data of Kaggle."""
 
+import contextlib
+import errno
 import os
 import shutil
 import tarfile
 import urllib.request
 import zipfile
 import zlib
+from http.client import HTTPException
 from pathlib import Path
+from ssl import SSLError
+from urllib.error import URLError
 
 import pandas as pd
 from tqdm.utils import CallbackIOWrapper
@@ -14,20 +19,30 @@ from tqdm.utils import CallbackIOWrapper
 from lib.base.storage import acquire_lock, require_room
 from lib.base.work import show_progress
 from lib.base.workspace import Workspace, read_table
+from lib.data.listing import TWICE
 
 DEMO = Path(__file__).with_name("demo.zip")
 TIMEOUT = 60  # seconds without a byte, until a download is given up
+OF_NETWORKS = (URLError, HTTPException, TimeoutError, ConnectionError, SSLError)
 END = 1 << 24  # bytes behind the last file of a tar that are looked at
 
 
-def unpack(archive: Path, scratch: Path) -> Path:
+class DamagedError(OSError):
+    """An archive can't be unpacked on any machine."""
+
+
+def unpack(archive: Path, scratch: Path, encoding: str | None = None) -> Path:
     """Unpack a .zip or .tar file, compressed or not, into a folder of scratch, unless it is there, whole.
 
+    Args:
+        encoding: of its names, as Python calls it; None takes UTF-8 or, of a ZIP file with other names, cp437.
+
     Raises:
-        OSError: The archive is damaged, too large, or would write outside its folder.
+        DamagedError: The archive is damaged, or would write outside its folder.
+        OSError: There is too little room, or this machine can't unpack it.
     """
     state = archive.stat()
-    place = zlib.crc32(str(archive).encode())
+    place = zlib.crc32(f"{archive}{encoding or ''}".encode())
     # An archive that takes the place of this one has another folder, and no folder is called like a part.
     folder = scratch / f"archive_{place:08x}_{state.st_mtime_ns}_{state.st_size}"
     # It is written last, so what a killed process has left is not whole.
@@ -35,19 +50,33 @@ def unpack(archive: Path, scratch: Path) -> Path:
     with acquire_lock(folder.with_suffix(".lock")):
         if known.exists() and known.read_text() == _sum_sizes(folder):
             return folder
-        try:
+        with _tell_damage(archive, folder):
             # tar first: one whose last member is a zip file would pass for that.
             open_archive = _open_tar if tarfile.is_tarfile(archive) else _open_zip
-            packed, members, size = open_archive(archive)
-            with packed:
-                require_room(folder, size, "what it holds")
+            packed, members, size = open_archive(archive, encoding)
+        with packed:
+            require_room(scratch, size, f"what {archive} holds")
+            with _tell_damage(archive, folder):
                 packed.extractall(folder, members)
-            known.write_text(_sum_sizes(folder))
-        # Damage shows itself in many ways, a link to nothing, a full disk and a missing password in others.
-        except Exception as error:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise OSError(f"{archive} can't be unpacked: {error}") from error
+                known.write_text(_sum_sizes(folder))
     return folder
+
+
+@contextlib.contextmanager
+def _tell_damage(archive, folder):
+    """Say in any error that this archive can't be unpacked, and leave no folder."""
+    try:
+        yield
+    # Damage shows itself in many ways, a missing password in others.
+    except Exception as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        # A disk's have numbers; that of a link to nowhere is the archive's.
+        number = getattr(error, "errno", None)
+        is_damage = number in (None, errno.ENOENT)
+        if isinstance(error, NotImplementedError):
+            is_damage = False
+        kind = DamagedError if is_damage else OSError
+        raise kind(f"{archive} can't be unpacked: {error}") from error
 
 
 def _sum_sizes(folder):
@@ -56,12 +85,15 @@ def _sum_sizes(folder):
     return f"{total} bytes"
 
 
-def _open_tar(archive):
+def _open_tar(archive, encoding):
     """Open a tar, which has to be whole; list what it holds, and say how far that reaches."""
-    packed = tarfile.open(archive)
+    if not hasattr(tarfile, "data_filter"):
+        raise NotImplementedError("for a .tar file Python 3.11.4 or later is needed")
+    packed = tarfile.open(archive, encoding=encoding)
     # It refuses what leads out, through a link, too; and what is unpacked can be read and replaced.
     packed.extraction_filter = tarfile.data_filter
     members = packed.getmembers()
+    _check_names(members, "name", tarfile.TarInfo.isdir)
     # tarfile takes a damaged header for the end; beyond the true end are zeros.
     packed.fileobj.seek(packed.offset)
     rest = packed.fileobj.read(END)
@@ -70,20 +102,44 @@ def _open_tar(archive):
     return packed, members, packed.offset
 
 
-def _open_zip(archive):
-    """Open a ZIP whose names are UTF-8 or, as programs of Windows write them, cp437; list and sum its files."""
+def _open_zip(archive, encoding):
+    """Open a ZIP; list and sum its files."""
     try:
-        packed = zipfile.ZipFile(archive, metadata_encoding="utf-8")
+        packed = zipfile.ZipFile(archive, metadata_encoding=encoding or "utf-8")
     except UnicodeDecodeError:
         packed = zipfile.ZipFile(archive)
+        _note_encoding(archive, packed.infolist())
     members = packed.infolist()
-    for member in members:
-        # Windows divides folders so.
-        member.filename = member.filename.replace("\\", "/")
-        # Python would write it to where another file may belong.
-        if os.path.normpath(member.filename).startswith(("/", "../")):
-            raise ValueError(f"{member.filename!r} leads out of its folder")
+    # Windows may divide folders so; in other archives it is a part of a letter of Japanese.
+    if not any("/" in member.filename for member in members):
+        for member in members:
+            member.filename = member.filename.replace("\\", "/")
+    _check_names(members, "filename", zipfile.ZipInfo.is_dir)
     return packed, members, sum(member.file_size for member in members)
+
+
+def _note_encoding(archive, members):
+    """Show a name that is not of the expected encoding."""
+    # Those with this flag say that they are UTF-8.
+    others = [each.filename for each in members if not each.flag_bits & 0x800]
+    first = next(name for name in others if not name.isascii())
+    print(
+        f"Note: names in {archive} are read as cp437, say {first!r}. If they are of another encoding, write it "
+        'into the paths file: "encoding": "cp932" for Japanese.'
+    )
+
+
+def _check_names(members, attribute, is_folder):
+    """Refuse names that lead up; a later file of one name gets an ending by which 01 lists it."""
+    taken = set()
+    for member in members:
+        name = getattr(member, attribute)
+        if name.startswith("/") or ".." in name.split("/"):
+            raise ValueError(f"{name!r} may lead out of its folder")
+        while os.path.normpath(name) in taken and not is_folder(member):
+            name += TWICE
+        taken.add(os.path.normpath(name))
+        setattr(member, attribute, name)
 
 
 def unpack_demo(folder: Path) -> None:
@@ -107,10 +163,13 @@ def list_planted(ws: Workspace) -> pd.DataFrame:
     return read_table(ws.train.parent / "planted.csv")
 
 
-def fetch_archive(address: str, scratch: Path) -> Path:
+def fetch_archive(address: str, scratch: Path, encoding: str | None = None) -> Path:
     """Download an archive into scratch and unpack it there, each once and whole; return the folder.
 
-    An earlier download is taken without asking the network; after a failure it begins anew.
+    An earlier download is taken without asking the network; one that is damaged begins anew.
+
+    Args:
+        encoding: as of `unpack`.
 
     Raises:
         OSError: There is no network, room, or whole archive at that address.
@@ -120,8 +179,8 @@ def fetch_archive(address: str, scratch: Path) -> Path:
         with acquire_lock(archive.with_suffix(".lock")):
             if not archive.exists():
                 _download(address, archive)
-        return unpack(archive, scratch)
-    except Exception as error:
+        return unpack(archive, scratch, encoding)
+    except (DamagedError, *OF_NETWORKS) as error:
         archive.unlink(missing_ok=True)
         raise OSError(
             f"{address} gives no archive ({error}). Without internet choose the demo, or a folder; else write the "

@@ -15,8 +15,10 @@ JUNK = re.compile(
 )
 # What `_find_problem` says of a folder that is entered.
 FOLDER = "folder"
+# How a file ends that has the name of another one in its archive.
+TWICE = ".name_twice"
 # Problems of files that make no folder a class.
-NO_PICTURE = "junk mask not_a_picture not_a_file empty".split()
+NO_PICTURE = "junk mask not_a_picture not_a_file empty name_twice".split()
 NOTHING = [*NO_PICTURE, FOLDER, "circular_link", "unreadable"]
 
 
@@ -48,7 +50,7 @@ def walk(folder: Path) -> pd.DataFrame:
     Returns:
         The files, sorted, by columns
         file: the path from the folder,
-        problem: "", or why it is no picture: junk, odd_name, circular_link, unreadable, not_a_file, mask
+        problem: "", or why it is no picture: junk, odd_name, name_twice, circular_link, unreadable, not_a_file, mask
             or a word of `sniff`; junk, and a folder that can't be entered, is one file,
         label: the folder in `folder` that holds it, written as it looks, see `names.clean`; or "",
         part and group: "".
@@ -90,6 +92,8 @@ def _find_problem(path):
         return "junk"
     if escape(path.name) != path.name:
         return "odd_name"
+    if path.suffix == TWICE:
+        return TWICE[1:]
     if os.path.isdir(path):
         return "circular_link" if _leads_back(path) else FOLDER
     if path.suffix.lower() in ENDINGS:

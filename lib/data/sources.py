@@ -77,9 +77,9 @@ def _trace(ws, key):
     elif str(place).startswith(KAGGLE):
         place = archives.fetch_from_kaggle(place.removeprefix(KAGGLE))
     elif isinstance(place, str):
-        place = archives.fetch_archive(place, ws.scratch)
+        place = archives.fetch_archive(place, ws.scratch, ws.encoding)
     elif place.is_file():
-        place = archives.unpack(place, ws.scratch)
+        place = archives.unpack(place, ws.scratch, ws.encoding)
     return _list_steps(place, key)
 
 
