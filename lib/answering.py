@@ -1,8 +1,11 @@
 """Tables of a model's answers to files, made block by block, so that a command that was killed goes on."""
 
 import argparse
+import os
+import zlib
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 
@@ -28,7 +31,8 @@ def answer_files(
         options: those of `predict.open_parser`.
         record: of the model.
         asked: columns file and group and, if known, taken.
-        kept: a folder, where each block is one CSV file, and a command that is run again finds it.
+        kept: the folder of the blocks, which a command that is run again takes where their pictures have not
+            changed.
     """
     model, _ = saved.open_model(options.model)
     known = None
@@ -37,22 +41,40 @@ def answer_files(
         print("temperature:", record.temperature or "none is stored, 08 fits one")
         if record.answer_sets.limit and not options.classes:
             print(limits.describe_sets(record.answer_sets))
-    if kept.exists():
-        print(f"{kept} has the first answers: going on")
-    kept.mkdir(exist_ok=True)
+    states = asked.assign(state=asked.file.map(_read_state))
     tables = []
     ends = asked.groupby("group", sort=False).file.size().cumsum()
-    for number, block in asked.groupby(asked.group.map(ends) // BLOCK):
-        path = kept / f"{number}.csv"
-        if not path.exists():
-            block = block.reset_index(drop=True)
+    for _, block in states.groupby(asked.group.map(ends) // BLOCK):
+        block = block.reset_index(drop=True)
+        # A picture that has changed is another one.
+        path = kept / f"{joblib.hash(block.to_csv())}.csv.gz"
+        table = _read_block(path)
+        if table is None:
             answers = classify.predict_files(model, Path(), list(block.file))
             table = _tabulate(options, record, known, block, *answers)
             write_table(table, path)
-        tables.append(read_table(path))
+            table = read_table(path)
+        tables.append(table)
     names = asked.file.map(escape)
     by_name = pd.concat(tables).set_index("file")
     return by_name.loc[names].reset_index()
+
+
+def _read_state(file):
+    """Return the size of a file and when it was changed; None of one that isn't there."""
+    try:
+        state = os.stat(file)
+    except OSError:
+        return None
+    return state.st_size, state.st_mtime_ns
+
+
+def _read_block(path):
+    """Return the answers that were kept; None where they are missing or, as gzip tells, damaged."""
+    try:
+        return read_table(path)
+    except (OSError, EOFError, ValueError, zlib.error):
+        return None
 
 
 def _open_known(path, record):

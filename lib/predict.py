@@ -9,7 +9,6 @@ that can't be read has no answer.
 """
 
 import argparse
-import hashlib
 import os
 import shutil
 import sys
@@ -17,19 +16,18 @@ import tempfile
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import joblib
 import pandas as pd
 
-from lib.base import workspace
 from lib.base.escapes import list_some
 from lib.base.machine import stderr_to
+from lib.base.paths_file import MARKER, find_unfinished, is_free
 from lib.base.storage import require_room
 from lib.base.workspace import Workspace, write_table
-from lib.data import pixels, preparation, sorting
+from lib.data import pixels, sorting
 from lib.data.label_files import read_columns
 from lib.data.labels import list_files
 from lib.data.series import name_bursts
-from lib.data.split import identify_set, read_split
-from lib.evaluation.wording import format_known, format_right, format_things
 from lib.models.record import read_record
 
 EXAMPLES = """typically:
@@ -37,13 +35,24 @@ EXAMPLES = """typically:
   python -m lib.predict results/models/baseline_cnn.keras a.jpg b.jpg --csv answers.csv --top 3
   python -m lib.predict results/models/NAME_OF_THE_CARD.keras PICTURES --group-by folder
 """
+# The options that decide what a row says.
+DECISIVE = "top probabilities group_by classes".split()
+ABOUT_ANSWERS = """The first answers of lib.predict, whose table is not finished: it will delete this folder.
+"""
 
 
 def predict_pictures(arguments: list[str] | None = None) -> int:
-    """Run the command line; return 0, 1 where a picture could not be read, 2 where nothing was done."""
+    """Run the command line.
+
+    Returns:
+        0; 1 where a picture could not be read; 2 where the command is wrong or can't go on; 130 where Ctrl-C
+        stopped it.
+    """
     options = open_parser().parse_args(arguments)
     try:
-        record = _check_options(options)
+        record = _open_record(options.model)
+        options.classes = _name_classes(options.classes, record.class_names)
+        _check_options(options, record)
         # TensorFlow greets on stderr, and standard output is for the answers.
         with (
             stderr_to(Path(os.devnull)) as shown,
@@ -54,6 +63,9 @@ def predict_pictures(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped; a command with --csv goes on when run again", file=sys.stderr)
+        return 130
     if not options.csv and not options.sort_into:
         answers = table.drop(columns="problem")
         # A warning stands before the answer.
@@ -90,83 +102,120 @@ def open_parser() -> argparse.ArgumentParser:
     )
     add(
         "--classes",
-        type=lambda text: text.split(","),
+        action="append",
         default=[],
         metavar="A,B",
-        help="only these can occur: their probabilities add up to 1, and sets promise nothing",
+        help="only these can occur: their probabilities add up to 1, and sets promise nothing; --classes A "
+        "--classes B means the same, and can name a class with a comma",
     )
-    add("--labels", type=Path, help="say how many answers are as in a CSV file,label")
     add(
         "--sort-into",
         type=Path,
         help="copy pictures into folders by answer, in a new or empty folder; strangers into to_check",
     )
-    add("--sort-below", type=float, default=0, help="what is less probable")
+    add("--sort-below", type=float, help="what is less probable, too; from 0 to 1")
     return parser
 
 
-def _check_options(options):
-    """Return the record of the model, once all is checked that can be without opening the model."""
-    record = read_record(options.model)
+def _open_record(path):
+    """Return the record of a model; an error where there is none."""
+    record = read_record(path)
     if record is None:
         raise ValueError(
-            f"{options.model.with_suffix('.json')} is missing or damaged: copy it with the .keras file."
+            f"{path.with_suffix('.json')} is missing or damaged: copy it with the .keras file."
         )
-    names = record.class_names
-    one_label = [options.group_by, options.classes, options.labels, options.sort_into]
-    if record.thresholds and (options.top > 1 or any(one_label)):
-        raise ValueError(
-            f"{record.name} names several labels: it takes --csv and --probabilities alone."
-        )
-    possible = options.classes or names
-    unknown = set(possible).difference(names)
+    return record
+
+
+def _name_classes(texts, names):
+    """Return the classes that texts name: each is one class, or several with commas between them."""
+    chosen = []
+    for text in texts:
+        chosen += [text] if text in names else text.split(",")
+    unknown = set(chosen).difference(names)
     if unknown:
         raise ValueError(
             f"--classes {list_some(unknown)}: the classes are {', '.join(names)}."
         )
-    count = len(possible)
+    if len(set(chosen)) < len(chosen):
+        raise ValueError("--classes names a class twice: name each once.")
+    return chosen
+
+
+def _check_options(options, record):
+    """Check what can be checked without listing pictures; nothing is written."""
+    of_one_label = [options.group_by, options.classes, options.sort_into]
+    if record.thresholds and (options.top > 1 or any(of_one_label)):
+        raise ValueError(
+            f"{record.name} names several labels: it takes --csv and --probabilities alone."
+        )
+    if options.group_by == "":
+        raise ValueError("--group-by is empty: write folder, time, or a CSV file.")
+    count = len(options.classes or record.class_names)
     if not 1 <= options.top <= count:
         raise ValueError(f"--top names 1 to {count} classes of this model.")
-    if options.csv:
-        if options.csv.exists():
-            raise ValueError(f"--csv {options.csv} is there already: name a new file.")
-        require_room(options.csv.parent, 0, "the answers")
+    if options.sort_below is not None:
+        if options.sort_into is None or not 0 <= options.sort_below <= 1:
+            raise ValueError(
+                "--sort-below is a probability, 0 to 1, and needs --sort-into."
+            )
     if options.sort_into:
-        sorting.check_target(options.sort_into, options.pictures, names)
-        require_room(options.sort_into, 0, "the copies")
-    return record
+        taken = [*options.pictures]
+        if options.csv:
+            taken += [options.csv, find_unfinished(options.csv)]
+        sorting.check_target(options.sort_into, taken, record.class_names)
 
 
 def _predict(options, record, scratch):
     """Return the table of answers, once all is done with them; scratch is empty."""
-    # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
-    from lib.answering import answer_files
-
     files = list_files(options.pictures)
     folders = [Path(), *filter(Path.is_dir, map(Path, options.pictures))]
     ws = Workspace(Path(), Path(), scratch)
-    if options.labels:
-        told = read_columns(options.labels, ["label", "group"], files, folders)
     asked = form_groups(options.group_by, ws, files, folders)
     kept = scratch / "answers"
+    goes_on = False
     if options.csv:
-        # Files and groups, too: those of a corrected CSV file are others.
-        command = f"{vars(options)} {record} {asked.to_dict('list')}"
-        digest = hashlib.md5(command.encode()).hexdigest()
-        name = f"{options.csv.stem}_unfinished_{digest}"
-        kept = options.csv.with_name(name)
+        kept = find_unfinished(options.csv)
+        goes_on = _open_answers(options, record, kept)
+    kept.mkdir(exist_ok=True)
+    if options.sort_into:
+        sorting.reserve(options.sort_into, files, goes_on)
+    # Imported late: TensorFlow takes seconds, and what is wrong is told at once.
+    from lib.answering import answer_files
+
     table = answer_files(options, record, asked, kept)
-    if options.labels:
-        _score(options, record, ws, table, told)
     # Of several labels the problem stays: none would look like a file that can't be read.
     answers = table if record.thresholds else table.drop(columns="problem")
-    if options.csv:
-        write_table(answers, options.csv)
+    whole = kept / sorting.TABLE
+    write_table(answers, whole)
     if options.sort_into:
-        sorting.sort_pictures(options.sort_into, asked.file, table, options.sort_below)
-        write_table(answers, options.sort_into / "predictions.csv")
-    shutil.rmtree(kept)
+        least = options.sort_below or 0
+        sorting.sort_pictures(options.sort_into, asked.file, table, least, whole)
+    if options.csv:
+        os.replace(whole, options.csv)
+        shutil.rmtree(kept)
     return table
+
+
+def _open_answers(options, record, kept):
+    """Open the folder of the first answers, and tell whether it has some of this command, which goes on."""
+    decisive = [getattr(options, name) for name in DECISIVE]
+    about = f"{ABOUT_ANSWERS}{joblib.hash([decisive, record])}\n"
+    marker = kept / MARKER
+    goes_on = marker.exists() and marker.read_text() == about
+    if options.csv.exists() and not goes_on:
+        raise ValueError(f"--csv {options.csv} is there already: name a new file.")
+    if not is_free(kept):
+        raise ValueError(f"{kept} holds files of others: name another --csv.")
+    require_room(kept.parent, 0, "the answers")
+    if goes_on:
+        print(f"{kept} has the first answers: going on")
+    elif marker.exists():
+        print(f"Note: {kept} is of other options or another model: beginning anew")
+        shutil.rmtree(kept)
+    kept.mkdir(exist_ok=True)
+    marker.write_text(about)
+    return goes_on
 
 
 def form_groups(
@@ -192,53 +241,6 @@ def form_groups(
         given = read_columns(Path(how), ["group"], files, folders)
         groups = given.group.replace("", None).reset_index(drop=True)
     return asked.assign(group=groups).fillna({"group": paths})
-
-
-def _score(options, record, ws, table, told):
-    """Say how many pictures, and groups, are answered rightly, and which are not scored."""
-    told = told.fillna("").reset_index()
-    told = told[(told.label != "") & (table.problem == "")]
-    rows = table.loc[told.index].assign(truth=told.label)
-    rows["same"], is_known = _relate(options, record, ws, told)
-    is_possible = rows.truth.isin(options.classes or record.class_names)
-    scored = rows[is_possible & ~is_known]
-    _print_right(scored.label == scored.truth, scored.same, "pictures")
-    if options.group_by:
-        pairs = scored.drop_duplicates(["group", "truth"])
-        groups = pairs[~pairs.group.duplicated(keep=False)]
-        _print_right(groups.group_label == groups.truth, groups.group, "groups")
-    known = rows[is_possible & is_known]
-    if len(known):
-        print(f"not scored: {format_known(len(known))}")
-    others = rows[~is_possible]
-    if len(others):
-        marked = (others.note != "").sum()
-        count = format_things(len(others), "picture")
-        print(
-            f"not scored: {count} of other classes, of which {marked} are marked as strangers"
-        )
-
-
-def _print_right(is_right, groups, things):
-    if len(is_right):
-        print(f"labels: {format_right(is_right, groups)} {things}")
-
-
-def _relate(options, record, ws, new):
-    """Return groups of new pictures, as 08 makes them, and which the split of the model holds."""
-    results = options.model.resolve().parents[1]
-    try:
-        of_model = workspace.read(results / "run_paths.json")
-        known = read_split(of_model)
-        if identify_set(known) != record.split_hash:
-            raise ValueError(f"{results} has another split")
-        ws = of_model
-    except (OSError, ValueError) as error:
-        print(f"Note: {error}. The split of this model is missing: all count as new.")
-        known = new[:0]
-    size = record.image_size
-    decoded, _ = pixels.decode_pictures(ws, Path.cwd(), new, [size])
-    return preparation.group_new(ws, decoded, known, size)
 
 
 if __name__ == "__main__":

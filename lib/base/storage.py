@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
@@ -27,7 +28,7 @@ def atomic_write(path: Path):
     Google Drive only `flush_drive` can tell.
     """
     part = path.with_name(f"unfinished_{secrets.token_hex(8)}{path.suffix}")
-    with _explain_full_disk(path):
+    with explain_full_disk(path):
         try:
             yield part
             _wait_for_disk(part)
@@ -47,7 +48,7 @@ def append(path: Path, start: int, content: np.ndarray) -> None:
 
     Writing through a map would end this process where the disk is full.
     """
-    with _explain_full_disk(path):
+    with explain_full_disk(path):
         with path.open("ab") as file:
             file.truncate(start)
             file.write(content)
@@ -94,7 +95,7 @@ def is_on_drive(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _explain_full_disk(path):
+def explain_full_disk(path: Path) -> Iterator[None]:
     """Say what to do where the disk is full; raise all other errors as they are.
 
     The system names no file where writing fails, nor where a connection does.

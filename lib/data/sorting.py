@@ -1,52 +1,114 @@
 """Copies of pictures in folders by a model's answers."""
 
+import filecmp
+import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
+from lib.base.paths_file import ABOUT, MARKER, find_unfinished, is_free
+from lib.base.storage import explain_full_disk, require_room
+
 TO_CHECK = "to_check"
+TABLE = "predictions.csv"  # of the answers, beside the copies
 
 
-def check_target(folder: Path, places: list[str], class_names: list[str]) -> None:
-    """Check that a folder is new or empty, apart from the pictures, and can have one of each class.
+def check_target(
+    folder: Path, taken: Iterable[str | Path], class_names: list[str]
+) -> None:
+    """Check that a folder lies apart from others, and can have one for each class.
+
+    Args:
+        folder: the copies are made in the unfinished one beside it.
+        taken: the pictures or their folders, and what else is written.
 
     Raises:
-        ValueError: it isn't, or can't. Nothing is written.
+        ValueError: it doesn't, or can't.
     """
     folder = folder.resolve()
-    read = [Path(place).resolve() for place in places]
-    if any(folder.glob("*")) or any(map(folder.is_relative_to, read)):
-        raise ValueError(
-            f"--sort-into {folder} is not new or empty, or lies in a folder of the pictures: name another."
-        )
+    others = [Path(each).resolve() for each in taken]
+    for ours in (folder, find_unfinished(folder)):
+        for other in others:
+            if ours.is_relative_to(other) or other.is_relative_to(ours):
+                raise ValueError(
+                    f"--sort-into {ours} and {other}: neither may lie in the other. Name another folder."
+                )
     for name in class_names:
         place = (folder / name).resolve()
-        if name == TO_CHECK or place.parent != folder:
+        if name in (TO_CHECK, TABLE, MARKER) or place.parent != folder:
             raise ValueError(f"--sort-into: no folder can be called {name!r}.")
 
 
+def reserve(folder: Path, files: Iterable[str], goes_on: bool) -> None:
+    """Check, before the pictures are answered, that their copies have a folder and room.
+
+    Args:
+        goes_on: whether the folder may be there, whole, from the same command.
+
+    Raises:
+        OSError: there is too little room.
+        ValueError: the folder, or the unfinished one beside it, holds files of others.
+    """
+    if not goes_on:
+        _require_free(folder)
+    unfinished = find_unfinished(folder)
+    for ours in (folder, unfinished):
+        if (ours / MARKER).exists():
+            shutil.rmtree(ours)
+    size = sum(map(os.path.getsize, filter(os.path.isfile, files)))
+    require_room(unfinished.parent, size, "the copies")
+
+
+def _require_free(folder):
+    for ours in (folder, find_unfinished(folder)):
+        if not is_free(ours):
+            raise ValueError(
+                f"--sort-into {ours} is not new or empty: name another folder."
+            )
+
+
 def sort_pictures(
-    folder: Path, files: pd.Series, table: pd.DataFrame, min_probability: float
+    folder: Path,
+    files: pd.Series,
+    table: pd.DataFrame,
+    min_probability: float,
+    whole: Path,
 ) -> None:
     """Copy pictures that can be read into folders called as their answers, and count them.
 
     Strangers, and what is less probable, go to `TO_CHECK`; of files of one name all but the first get
-    the number of their row.
+    the number of their row. The folder gets its name when all is in it.
 
     Args:
         files: paths.
         table: their answers as text, columns label, probability, note and problem.
+        whole: the CSV file of the answers, of which the folder gets a copy.
     """
+    known = folder / TABLE
+    # A kill may come between the name of this folder and that of the table.
+    if known.exists() and filecmp.cmp(known, whole, shallow=False):
+        return
+    _require_free(folder)
     usable = table[table.problem == ""]
     is_sure = usable.probability.astype(float) >= min_probability
     names = usable.label.where(is_sure & (usable.note == ""), TO_CHECK)
-    for row, name in names.items():
-        file = files[row]
-        copy = folder / name / Path(file).name
-        while copy.exists():
-            copy = copy.with_stem(f"{copy.stem}_{row}")
-        copy.parent.mkdir(exist_ok=True)
-        shutil.copy2(file, copy)
+    unfinished = find_unfinished(folder)
+    with explain_full_disk(unfinished):
+        unfinished.mkdir(exist_ok=True)
+        (unfinished / MARKER).write_text(ABOUT, encoding="utf-8")
+        for row, name in names.items():
+            file = files[row]
+            copy = unfinished / name / Path(file).name
+            while copy.exists():
+                copy = copy.with_stem(f"{copy.stem}_{row}")
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copy2(file, copy)
+        shutil.copyfile(whole, unfinished / TABLE)
+    if folder.exists():
+        folder.rmdir()
+    unfinished.rename(folder)
+    (folder / MARKER).unlink()
     counts = [f"{count:,} {name}" for name, count in names.value_counts().items()]
     print(f"copied into {folder}: {', '.join(counts)}")

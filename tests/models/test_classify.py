@@ -19,7 +19,6 @@ from lib import answering, predict
 from lib.base.workspace import read_table, write_table
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
-from lib.evaluation.wording import format_right
 from lib.models import classify, saved
 
 CLASS_NAMES = ["007", "<img src=x onerror=alert(1)>", "NA"]
@@ -219,7 +218,6 @@ def test_place_of_the_answers_is_checked_before_the_first_picture(
     [
         ("--top", 4, "1 to 3"),
         ("--group-by", "gone.csv", "gone.csv .* columns file and group"),
-        ("--labels", "gone.csv", "gone.csv .* columns file and label"),
         ("--classes", "007,cat", "--classes cat: the classes are 007, "),
     ],
 )
@@ -425,76 +423,6 @@ def test_one_folder_is_one_group_however_it_is_written(tmp_path, monkeypatch):
     found = predict.form_groups("folder", None, files, [])
 
     assert list(found.group) == [str(tmp_path / "red")] * 3 + [str(tmp_path / "blue")]
-
-
-@pytest.fixture
-def labelled(model_file, pictures, ask, tmp_path, capfd):
-    """A file of labels of 36 pictures, named from their folder: four are of another species, four wrong."""
-    _, table = ask(model_file, [pictures])
-    files = table.file.map(lambda file: os.path.relpath(file, pictures))
-    truth = table.label.where(table.index >= 4, "another species")
-    truth[4:8] = [CLASS_NAMES[name != "NA"] for name in table.label[4:8]]
-    labels = tmp_path / "labels.csv"
-    # The last four have no row, so they count for nothing.
-    rows = pd.DataFrame({"file": files, "label": truth, "group": ""})
-    rows.loc[8:11, "group"] = "one animal"
-    write_table(rows[:-4], labels)
-    capfd.readouterr()
-    return labels, table.assign(truth=truth)[4:-4]
-
-
-def describe_right(is_right, groups):
-    return format_right(np.array(is_right), np.array(groups))
-
-
-def test_answers_are_counted_by_labels_of_any_folder(
-    labelled, model_file, pictures, ask, capfd
-):
-    labels, known = labelled
-
-    ask(model_file, [pictures], "--labels", labels)
-
-    # Four pictures are of one animal.
-    alike = np.where(known.index.isin(range(8, 12)), 8, known.index)
-    right = describe_right(known.label == known.truth, alike)
-    shown = capfd.readouterr().err
-    assert f"labels: {right} pictures" in shown
-    assert right.endswith(f"{(known.label == known.truth).sum()} of 32")
-    assert "4 pictures of other classes, of which 0 are marked" in shown
-    assert "all count as new" in shown
-
-
-def test_pictures_and_groups_have_a_score_each(
-    labelled, model_file, pictures, ask, capfd
-):
-    labels, known = labelled
-    groups = labels.with_name("groups.csv")
-    rows = pd.DataFrame({"file": known.file, "group": [n // 4 for n in known.index]})
-    write_table(rows, groups)
-
-    _, table = ask(model_file, [pictures], "--labels", labels, "--group-by", groups)
-
-    of_one = known.truth.groupby(known.index // 4).nunique() == 1
-    answers = table.group_label[known.index].groupby(known.index // 4).first()
-    truth = known.truth.groupby(known.index // 4).first()
-    right = describe_right((answers == truth)[of_one], answers.index[of_one])
-    shown = capfd.readouterr().err
-    assert " of 32 pictures" in shown
-    assert f"labels: {right} groups" in shown
-
-
-def test_labels_that_cannot_occur_are_not_scored(
-    labelled, model_file, pictures, ask, capfd
-):
-    labels, known = labelled
-    classes = sorted(set(known.truth))[:2]
-
-    ask(model_file, [pictures], "--labels", labels, f"--classes={','.join(classes)}")
-
-    shown = capfd.readouterr().err
-    possible = known.truth.isin(classes).sum()
-    assert f" of {possible} pictures" in shown
-    assert f"{36 - possible} pictures of other classes, of which 0" in shown
 
 
 def test_where_some_classes_can_occur_alone_they_share_the_probability(
