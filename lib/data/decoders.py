@@ -17,12 +17,14 @@ UNUSUAL = (
     rb"(?s)\xff(?:[\xc3\xc7\xcb\xcf]|[\xc0-\xcf](?=..[\x0c\x10]))"
     rb"\0(?:\x0b.{5}\x01|\x11.{5}\x03|\x14.{5}\x04)"
 )
-# What a TIFF of 16 bits may say of its samples, and Pillow reads rightly; first what a missing tag means.
+# What a TIFF of 16 bits may say of its samples, and OpenCV reads rightly; first what a missing tag means.
 DEEP_KINDS = {
     Base.BitsPerSample: [(16,), (16, 16, 16), (16, 16, 16, 16)],
     Base.PhotometricInterpretation: [1, 2],  # black is zero, or RGB
     Base.PlanarConfiguration: [1],  # the colours of a pixel stand together
 }
+WHITE = 65_535  # of 16 bits
+MAX_OF_12_BITS = 4095
 MIN_ZEROS = 64  # bytes at the end of a file, of which the last were never written
 
 
@@ -67,29 +69,55 @@ def is_cut(picture: Image.Image, data: bytes) -> bool:
     return is_zeros and picture.format in ("HEIF", "WEBP", "AVIF")
 
 
-def read_other(picture: Image.Image) -> Image.Image:
-    """Decode a picture that is no JPEG; where its samples have 16 bits, 65,535 is white.
+def read_other(picture: Image.Image, data: bytes) -> tuple[Image.Image, bool]:
+    """Decode a picture that is no JPEG; white of 16 bits is what a TIFF says, else 65,535.
+
+    Returns:
+        The picture; whether it may have another white: of its samples of 16 bits none is above 4,095.
 
     Raises:
         NotImplementedError: Samples of more than 8 bits are neither grey nor RGB(A) of 16, or the first
             picture of a TIFF is a reduced one, as of a RAW file (NEF, DNG, ARW).
     """
     tags = getattr(picture, "tag_v2", {})
-    if tags.get(Base.NewSubfileType, 0) % 2:
+    if _read_number(tags, Base.NewSubfileType, 0) % 2:
         raise NotImplementedError("a RAW file")
+    # A TIFF says it; of a PNG Pillow's name for the samples, as they are stored, is RGB;16B or alike.
+    is_deep = _read_number(tags, Base.BitsPerSample, 1) > 8
+    is_deep |= picture.format == "PNG" and ";16" in str(picture.tile)
+    if not is_deep:
+        picture.load()
+        return picture, False
     is_known = all(
         tags.get(tag, kinds[0]) in kinds for tag, kinds in DEEP_KINDS.items()
     )
     # Mode I has a sign, and what is transparent is told in 16 bits, too.
-    is_odd = not is_known or picture.mode == "I" or "transparency" in picture.info
-    # Pillow's name for samples of 16 bits, as they are stored, is RGB;16B or alike.
-    if is_odd and re.search(r";\d\d", str(picture.tile)):
+    if not is_known or picture.mode == "I" or "transparency" in picture.info:
         raise NotImplementedError("neither grey nor RGB(A) of 16 bits")
     picture.load()
-    if picture.mode.startswith("I;16"):  # Of colours Pillow has made bytes.
-        samples = np.asarray(picture, np.uint16)
-        return Image.fromarray(cv2.convertScaleAbs(samples, alpha=255 / 65_535))
-    return picture
+    return _read_deep(picture, data, _read_number(tags, Base.MaxSampleValue, WHITE))
+
+
+def _read_number(tags, tag, missing):
+    """Return the number of a tag of a TIFF, the largest of several; a damaged one is missing."""
+    try:
+        return int(np.max(tags.get(tag, missing)))
+    except (TypeError, ValueError):
+        return missing
+
+
+def _read_deep(picture, data, white):
+    """Decode grey or RGB(A) of 16 bits by OpenCV, which keeps them; what it returns is that of `read_other`."""
+    samples = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if samples is None or samples.dtype != np.uint16:
+        raise NotImplementedError("samples that OpenCV doesn't read as 16 bits")
+    levels = cv2.convertScaleAbs(samples, alpha=255 / max(white, 1))
+    if levels.ndim == 3:
+        # In OpenCV's order; a fourth is how opaque a pixel is, or has no meaning.
+        levels[..., 3:] = samples[..., 3:] >> 8
+        count = 4 if picture.has_transparency_data else 3
+        levels = levels[..., [2, 1, 0, 3][:count]]
+    return Image.fromarray(levels), white == WHITE and samples.max() <= MAX_OF_12_BITS
 
 
 def convert_to_rgb(

@@ -3,7 +3,9 @@
 import hashlib
 import io
 import re
+import struct
 import warnings
+import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from PIL.ExifTags import IFD, Base
 from lib.data import decoders
 
 # Raise it when `load` or `quality` gives something else: older stores are left alone then.
-LOADER_VERSION = 8
+LOADER_VERSION = 9
 ENDINGS = (
     ".jpg .jpeg .jpe .jfif .png .webp .bmp .gif .tif .tiff .avif .heic .heif".split()
 )
@@ -46,7 +48,23 @@ with suppress(ImportError):
 MAX_FILE_BYTES = 1 << 28
 MAX_PIXELS = 89_478_485  # that are decoded; Pillow opens files of twice as many
 MIN_SIZE = 224  # sizes up to it, and the facts, share a decoding
-# What a decoder has to say becomes a recorded word.
+# What decoders raise where a file is damaged, or no decoder knows it: a recorded word. All else, as the
+# TypeError of an argument that is not known any more, is an error of ours.
+DAMAGE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    cv2.error,
+    Image.DecompressionBombError,
+)
+# What a decoder has to say is such a word, too.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
@@ -68,6 +86,7 @@ class Decoded:
     frames: int  # or pages; of a JPEG 1, since others are previews
     # As Exif says, by the clock of the camera; NaT where it doesn't.
     taken: np.datetime64
+    dim: bool = False  # whether white may be 4,095, as `decoders.read_other` tells
 
 
 def load(path: Path | str, image_size: int) -> np.ndarray:
@@ -139,33 +158,42 @@ def decode(data: bytes, min_side: int) -> Decoded:
             size = picture.size
             # It halves the size of a JPEG as often as it stays above, up to three times.
             picture.draft(None, (min_side, min_side))
-            shown = _decode_opened(picture, data)
+            shown, dim = _decode_opened(picture, data)
             orientation, taken = _read_exif(picture)
-            # Those behind the first picture of a JPEG are previews.
-            frames = 1 if picture.format == "MPO" else getattr(picture, "n_frames", 1)
+            frames = _count_frames(picture)
         if orientation in range(2, 9):
             turned = Image.fromarray(shown)
             turned.getexif()[Base.Orientation] = orientation
             shown = np.asarray(ImageOps.exif_transpose(turned))
         if orientation in range(5, 9):
             size = size[::-1]
-        return Decoded(shown, *size, frames, taken)
-    # A decoder meets bytes from anywhere and fails in any way; each becomes a recorded word.
-    except Exception as error:
+        return Decoded(shown, *size, frames, taken, dim)
+    except DAMAGE as error:
         raise PictureError(_name_problem(error, data)) from error
 
 
 def _decode_opened(picture, data):
-    """Return the pixels of a picture, as stored, by the decoder for its kind; refuse what none reads."""
+    """Return the pixels of a picture, as stored, and whether it is dim; refuse what no decoder reads."""
     if picture.width * picture.height > MAX_PIXELS:
         raise Image.DecompressionBombError
     if decoders.is_cut(picture, data):
         raise OSError("truncated: the end holds zeros")
+    dim = False
     if picture.format in ("JPEG", "MPO"):
         samples = decoders.read_jpeg(picture, data)
     else:
-        samples = decoders.read_other(picture)
-    return decoders.convert_to_rgb(samples, picture.info.get("icc_profile"))
+        samples, dim = decoders.read_other(picture, data)
+    return decoders.convert_to_rgb(samples, picture.info.get("icc_profile")), dim
+
+
+def _count_frames(picture):
+    """Count frames or pages; those behind the first picture of a JPEG are previews."""
+    if picture.format == "MPO":
+        return 1
+    try:
+        return getattr(picture, "n_frames", 1)
+    except TypeError as error:  # of a page without a size
+        raise OSError("a damaged page") from error
 
 
 def _read_exif(picture):

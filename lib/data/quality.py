@@ -17,6 +17,7 @@ FACTS = np.dtype(
         ("contrast", "f4"),
         ("sharpness", "f4"),
         ("taken", "M8[s]"),
+        ("dim", "?"),
         ("thumbnail", "u1", (16, 16, 3)),
     ]
 )
@@ -28,8 +29,6 @@ MIN_CONTRAST = 4  # grey levels
 MIN_BRIGHTEST = 48
 MAX_DARKEST = 208
 MIN_SHARPNESS = 0.15
-# An eighth of white: a set that stays below it has another white.
-MIN_OF_SET = 32
 
 
 def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
@@ -60,6 +59,7 @@ def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
         contrast,
         sharpness,
         decoded.taken,
+        decoded.dim,
         thumbnail,
     )
     return np.array(facts, FACTS)
@@ -84,23 +84,21 @@ def find_doubts(table: pd.DataFrame) -> pd.DataFrame:
         "very_bright": table.darkest > MAX_DARKEST,
         "blurred": is_measurable & (table.sharpness < MIN_SHARPNESS),
         "more_frames": table.frames > 1,
+        "white_of_12_bits": table.dim,
     }
     return pd.DataFrame(doubts)
 
 
 def describe_darkness(table: pd.DataFrame) -> str:
-    """Return the note on a set of which no picture is as bright as an eighth of white; else "".
-
-    So look pictures of 12 bits in files of 16, of which white is 65,535.
+    """Return the note on pictures of 16 bits that may have 12, as those of cameras and microscopes; else "".
 
     Args:
         table: the facts of pictures.
     """
-    brightest = table.brightest.max()
-    if brightest >= MIN_OF_SET:
+    count = table.dim.sum()
+    if not count:
         return ""
-    factor = round(255 / max(brightest, 1))
     return (
-        f"Note: no picture is brighter than {brightest} of 255. If they are of 16 bits, white is too: in copies, "
-        f"magick mogrify -evaluate multiply {factor} *.png makes it 65,535."
+        f"Note: {count:,} of {len(table):,} pictures have 16 bits, and no sample above 4,095: nearly black, since "
+        "white is 65,535. If they are of 12 bits, magick mogrify -evaluate multiply 16 *.png mends copies of them."
     )
