@@ -1,7 +1,4 @@
-"""Preparation: from a list of files to pictures that are used, each with its group; and of new ones, too."""
-
-from collections.abc import Iterable
-from pathlib import Path
+"""Preparation: which pictures look alike, what classes lack, and which new pictures are no news."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +6,7 @@ import pandas as pd
 from lib.base.escapes import list_some
 from lib.base.workspace import Workspace
 from lib.data import copies, pixels, split
-from lib.data.findings import leave_out, list_checks
+from lib.data.findings import list_checks
 
 MIN_PER_CLASS = 5
 # Columns beside the probabilities of classes, in the tables of answers.
@@ -20,36 +17,6 @@ CSV file, file,label, as train_labels. If train is the folder of one class, writ
 multi_labels tells all, run --only 11. This has fewer"""
 UNDIVIDED = """A group (copies, look-alikes, a given one, one of GROUP_BY) is never divided: add other \
 pictures, or change what has made the groups or parts. In one part alone are"""
-
-
-def prepare(
-    ws: Workspace,
-    folder: Path,
-    listed: pd.DataFrame,
-    odd: pd.DataFrame,
-    image_sizes: Iterable[int],
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Decode pictures, and find copies, look-alikes and groups, as the steps 3, 5 and 6 of 01 do.
-
-    Args:
-        listed: columns file, label, part and group, of files in `folder`.
-        odd: the findings so far.
-        image_sizes: sides in pixels of the squares that are kept.
-
-    Returns:
-        The pictures that are used, with digest, facts and group; the findings, with those so far.
-    """
-    files = leave_out(listed, odd)
-    whole, damaged = pixels.decode_pictures(ws, folder, files, image_sizes)
-    copied = copies.find_duplicates(whole)
-    bonds = _find_bonds(ws, whole, max(image_sizes))
-    contents = whole.drop_duplicates("digest")
-    alike = copies.describe_pairs(contents, bonds)
-    groups = split.find_groups(whole, bonds)
-    grouped = whole.assign(group=groups)
-    leaks = split.find_leaks(grouped)
-    findings = pd.concat([odd, damaged, copied, alike, leaks])
-    return leave_out(grouped, leaks), findings
 
 
 def check_classes(
@@ -93,8 +60,13 @@ def check_classes(
             )
 
 
-def _find_bonds(ws, pictures, image_size):
-    """Return the pairs of digests of pictures that look alike, (k, 2)."""
+def find_bonds(ws: Workspace, pictures: pd.DataFrame, image_size: int) -> np.ndarray:
+    """Return the pairs of digests of pictures that look alike, str (k, 2).
+
+    Args:
+        pictures: columns file and digest.
+        image_size: the side of the pixels that are compared.
+    """
     contents = pictures.drop_duplicates("digest", ignore_index=True)
     thumbnails = pixels.open_thumbnails(ws, contents)
     detail = pixels.open_pixels(ws, contents, image_size)
@@ -117,7 +89,7 @@ def group_new(
         int (n,), the group of each; bool (n,), whether it is known.
     """
     both = pd.concat([new, known.assign(group="")], ignore_index=True)
-    bonds = _find_bonds(ws, both, image_size)
+    bonds = find_bonds(ws, both, image_size)
     groups = split.find_groups(both, bonds)
     of_new, of_known = np.split(groups, [len(new)])
     return of_new, np.isin(of_new, of_known)
