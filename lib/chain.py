@@ -126,8 +126,8 @@ def recall_parameters(ws: Workspace, names: Iterable[str]) -> dict[str, dict]:
         path = ws.results / f"notebooks/{name}.ipynb"
         if path.exists():
             # Another program may have written it.
-            metadata = read_json(path)["metadata"].get("papermill", {})
-            told[name] = metadata.get("parameters", {})
+            metadata = read_json(path).get("metadata", {})
+            told[name] = metadata.get("papermill", {}).get("parameters", {})
     return told
 
 

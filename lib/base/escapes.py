@@ -15,5 +15,8 @@ def escape_text(text: str) -> str:
 
 
 def list_some(names: Iterable[str]) -> str:
-    """Return the first names, sorted, each once."""
-    return ", ".join(sorted(set(names))[:MAX_NAMED])
+    """Return the first names, sorted, each once, and how many more there are."""
+    different = sorted(set(names))
+    shown = ", ".join(different[:MAX_NAMED])
+    more = len(different) - MAX_NAMED
+    return f"{shown} and {more:,} more" if more > 0 else shown

@@ -77,7 +77,8 @@ def _name_columns(cells, needed):
     for word, name in OTHER_WORDS.items():
         if name not in rows:
             rows = rows.rename(columns={word: name})
-    if rows.columns.has_duplicates or not set(needed).issubset(rows):
+    ours = {OTHER_WORDS.get(name, name) for name in needed}
+    if rows.columns.has_duplicates or not ours.issubset(rows):
         raise ValueError(f"its columns are {', '.join(names)}")
     if "group" in rows:
         groups = rows.group.str.casefold()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lib.base.escapes import list_some
 from lib.data.label_files import read_labels, refuse_cells
+from lib.data.names import find_alike
 
 
 def read_parents(path: Path | None, class_names: Sequence[str]) -> dict[str, str]:
@@ -15,17 +16,24 @@ def read_parents(path: Path | None, class_names: Sequence[str]) -> dict[str, str
         Of each class, and of each parent that has one, the parent directly above it, as `parents` below.
 
     Raises:
-        ValueError: A name has two parents, or lies below itself; the error names file and line. A
-            class that is not among the names is passed over, with a note.
+        ValueError: A name has two parents or lies below itself, or a class is a parent; the error names
+            file and line. A name that is neither is passed over, with a note; another one names those that
+            differ in capitals alone.
     """
     if path is None:
         return {}
-    rows = read_labels(path, ["label", "parent"]).query("parent != ''")
+    rows = read_labels(path, ["class", "parent"]).query("parent != ''")
+    rows = rows.drop_duplicates(["label", "parent"])
+    alike = find_alike([*class_names, *rows.label, *rows.parent])
+    if alike:
+        print(f"Note: {path.name}: these stay apart: {list_some(alike)}.")
     is_known = rows.label.isin([*class_names, *rows.parent])
     if not is_known.all():
         others = list_some(rows.label[~is_known])
         print(f"Note: {path.name}: passed over, as no class and no parent: {others}.")
     rows = rows[is_known]
+    is_class = rows.parent.isin(class_names)
+    refuse_cells(path, rows.parent[is_class], "parent: it is a class")
     refuse_cells(
         path,
         rows.label[rows.label.duplicated()],
