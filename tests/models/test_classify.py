@@ -1,7 +1,6 @@
 """Answers to files: the command line's table, and what is refused before the first picture."""
 
 import json
-import os
 import re
 import shutil
 from unittest import mock
