@@ -134,9 +134,31 @@ def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int | str) -> Sel
     if len(lacking):
         folder = sources.open_folder(ws, "train")
         read = _decode_files(ws, folder, lacking, {image_size: store})
-        changed = lacking.file[read.digest != lacking.digest]
-        if len(changed):
-            raise OSError(
-                f"{folder / changed.iloc[0]} has changed since 01_data_prep read it: run 01_data_prep again."
-            )
+        _require_unchanged(folder, lacking, read.digest)
     return Selection(store, rows.digest.to_numpy(str))
+
+
+def locate(folder: Path, rows: pd.DataFrame) -> list[Path]:
+    """Return the files of rows, of column file in a folder, once they prove to be what 01 read.
+
+    Raises:
+        OSError: One has another content than column digest says, or is gone.
+    """
+    paths = [folder / file for file in rows.file]
+    _require_unchanged(folder, rows, list(map(_hash_file, paths)))
+    return paths
+
+
+def _hash_file(path):
+    try:
+        return pictures.hash_content(pictures.read_file(path))
+    except pictures.PictureError:
+        return ""
+
+
+def _require_unchanged(folder, rows, digests):
+    changed = rows.file[rows.digest != digests]
+    if len(changed):
+        raise OSError(
+            f"{folder / changed.iloc[0]} is not what 01_data_prep read, or is gone: run 01_data_prep again."
+        )

@@ -8,9 +8,7 @@ from sklearn.metrics import precision_recall_fscore_support
 
 from lib.evaluation.calibration import Calibration, calibrate
 from lib.evaluation.intervals import effective_sample_size, share_interval
-from lib.evaluation.pooling import GroupScore, score_groups
 from lib.models.record import Record
-from lib.models.temperature import apply_temperature
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,6 @@ class Score:
     majority_class: str
     baseline: float  # the top-1 of always answering it
     calibration: Calibration
-    groups: GroupScore | None  # None where no pictures belong together
     parents: ParentScore | None  # None of classes without
 
     @property
@@ -72,7 +69,6 @@ def evaluate(
     y_pred = y_prob.argmax(axis=1)
     correct = y_pred == y_true
     calibration = calibrate(y_true, y_prob, groups, record, compared)
-    scaled = apply_temperature(y_prob, calibration.temperature)
     return Score(
         label=record.label,
         n=len(y_true),
@@ -81,7 +77,6 @@ def evaluate(
         top1_interval=share_interval(correct, groups),
         **_score_classes(y_true, y_pred, record.class_names, groups),
         calibration=calibration,
-        groups=score_groups(y_true, scaled, groups),
         parents=_score_parents(y_true, y_pred, record, groups),
     )
 

@@ -1,21 +1,12 @@
 """One answer for each group of pictures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
 from lib.models.temperature import TINY
-
-
-@dataclass(frozen=True)
-class GroupScore:
-    """How many groups are answered rightly, of those whose pictures have one class."""
-
-    groups: int  # how many they are
-    right: int
 
 
 def pool_groups(y_prob: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -51,19 +42,3 @@ def group_columns(
     table["group_size"] = agree.transform("size")
     table["group_agree"] = agree.transform("sum")
     return table.reindex(range(len(groups))).to_dict("series")
-
-
-def score_groups(
-    y_true: np.ndarray, y_prob: np.ndarray, groups: np.ndarray
-) -> GroupScore | None:
-    """Score one answer for each group; None where no pictures belong together.
-
-    Groups of several classes don't count.
-    """
-    table = pd.DataFrame({"group": groups, "truth": y_true})
-    table["is_right"] = pool_groups(y_prob, groups).argmax(axis=1) == y_true
-    by_group = table.groupby("group")
-    is_right = by_group.is_right.first()[by_group.truth.nunique() == 1]
-    if len(by_group) == len(table) or is_right.empty:
-        return None
-    return GroupScore(groups=len(is_right), right=int(is_right.sum()))

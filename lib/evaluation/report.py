@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace, read_table
-from lib.data import sources
+from lib.data import pixels, sources
 from lib.data.series import describe_series
 from lib.data.split import identify_set, read_split
 from lib.evaluation.display import save_page
@@ -133,7 +133,12 @@ def write_report(ws: Workspace, report: Report) -> Path:
     ws.save_json(asdict(answer), "answer.json")
     _remove_other_page(ws, report.predictions.models[answer.label])
     folder = sources.open_folder(ws, "train")
-    save_page(ws, "report.html", report=report, folder=folder)
+    rows = read_split(ws).set_index("file", drop=False)
+
+    def locate(file):
+        return pixels.locate(folder, rows.loc[[file]])[0]
+
+    save_page(ws, "report.html", report=report, locate=locate)
     return ws.results / "report.html"
 
 

@@ -12,23 +12,12 @@ from PIL import ExifTags, Image
 from test_listing import touch
 
 from lib.base.workspace import read_table
-from lib.data import preparation, sources, split
-from lib.data.findings import leave_out
-from lib.data.labels import list_pictures
-from lib.data.preparation import check_classes
-from lib.data.split import check_earlier, read_split, save_split
+from lib.data.split import check_earlier, read_split
 
 
 def prepare(ws):
-    """Prepare and split the pictures; return the split, by file, and checks.csv."""
-    listed, odd = list_pictures(ws, ws.train, sources.find_validation(ws))
-    check_classes(ws, listed, leave_out(listed, odd), odd)
-    pictures, found = preparation.prepare(ws, ws.train, listed, odd, [48])
-    check_earlier(ws, pictures.digest)
-    if (pictures.part == "").all():
-        pictures = pictures.assign(part=split.split(pictures, 1))
-    check_classes(ws, listed, pictures, found)
-    save_split(ws, pictures, pictures, found)
+    """Run 01; return the split, by file, and checks.csv."""
+    execute_lesson("01_data_prep", ws, IMAGE_SIZES=[48], SEED=1)
     checks = read_table(ws.results / "checks.csv")
     assert not checks.file.duplicated().any()
     return read_split(ws).set_index("file"), checks
@@ -216,15 +205,6 @@ def test_without_01_results_of_another_address_are_refused(prepared):
         with pytest.raises(ValueError, match=f"{ws.train}.* 01_data_prep"):
             check_earlier(ws)
         ws.save_json({"train": other.train}, "prepared_from.json")
-
-
-def test_one_call_prepares_what_the_cells_of_01_show(doubtful, copied):
-    execute_lesson("01_data_prep", doubtful, IMAGE_SIZES=[48], SAMPLES=2, SEED=1)
-    shown = read_split(doubtful).set_index("file")
-
-    called, _ = prepare(doubtful)
-
-    assert called.equals(shown)
 
 
 def test_groups_by_folders_and_unknown_species_and_columns_are_noted(drawn, capsys):

@@ -7,11 +7,11 @@ from dataclasses import replace
 import draw_demo
 import numpy as np
 import pytest
-from conftest import read_all
+from conftest import execute_lesson, read_all
 from PIL import Image
 
 from lib.base.workspace import read_table
-from lib.data import archives, labels, preparation
+from lib.data import archives
 
 MAX_DIFFERENCE = 2  # grey levels, on average: JPEGs of another version of Pillow
 
@@ -77,16 +77,19 @@ def test_of_several_that_want_the_demo_at_once_one_unpacks_it(tmp_path):
     assert len(unpacked) == 1
 
 
-def test_damage_and_copies_are_found_where_they_are_planted_alone(ws, whole, planted):
+def test_damage_darkness_and_copies_are_found_where_they_are_planted_alone(
+    ws, whole, planted
+):
     ws = replace(ws, train=whole / "train")
-    listed, odd = labels.list_pictures(ws, ws.train)
 
-    _, found = preparation.prepare(ws, ws.train, listed, odd, [224])
+    execute_lesson("01_data_prep", ws, IMAGE_SIZES=[224])
 
     files = planted.groupby("fault").file.agg(list)
     expected = {
         "truncated": files["truncated"],
         "duplicate_other_class": files["twins in two classes"],
         "near_duplicate": ["Aves/aves_000.jpg", *files["mirrored copy"]],
+        "very_dark": files["nearly black"],
     }
+    found = read_table(ws.results / "checks.csv")
     assert found.groupby("problem").file.agg(list).to_dict() == expected

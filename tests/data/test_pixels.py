@@ -80,6 +80,8 @@ def test_picture_changed_since_01_is_an_error_that_names_it(prepared, new_conten
 
     with pytest.raises(OSError, match="red/003.png.*01_data_prep"):
         pixels.open_pixels(prepared, read_split(prepared), 12)
+    with pytest.raises(OSError, match="red/003.png.*01_data_prep"):
+        pixels.locate(prepared.train, read_split(prepared))
 
 
 def test_what_was_trained_on_pixels_of_an_older_loader_is_of_another_set(

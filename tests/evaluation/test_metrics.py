@@ -99,17 +99,9 @@ Y_PROB = np.stack([OF_FIRST, 1 - OF_FIRST], axis=1)
 GROUPS = np.array(["b", "b", "b", "a", "c"])
 
 
-def test_a_group_is_right_where_the_mean_of_its_logarithms_is():
-    score = pooling.score_groups(np.ones(5, int), Y_PROB, GROUPS)
+def test_a_group_has_the_answer_with_the_highest_mean_of_its_logarithms():
+    pooled = pooling.pool_groups(Y_PROB, GROUPS)
 
-    # One picture of "b" is right, which outvotes the others; "a" is wrong, "c" right.
-    assert score == pooling.GroupScore(groups=3, right=2)
-
-
-@pytest.mark.parametrize(("groups", "count"), [(GROUPS, 2), (np.arange(5), 0)])
-def test_a_group_of_two_classes_has_no_truth_and_single_pictures_are_no_groups(
-    groups, count
-):
-    score = judge(np.array([0, 1, 1, 1, 1]), Y_PROB, groups)
-
-    assert (score.groups.groups if score.groups else 0) == count
+    # One picture of "b" outvotes the others.
+    assert pooled.argmax(axis=1).tolist() == [1, 1, 1, 0, 1]
+    assert pooled[:3, 0] == pytest.approx(1 / 3)

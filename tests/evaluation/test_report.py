@@ -26,10 +26,10 @@ from conftest import (
 from PIL import Image
 from test_predictions import SCRATCH, gather
 
-from lib import predict
 from lib.base.paths_file import read_json
 from lib.base.workspace import read_table, write_table
 from lib.data import pixels, split
+from lib.data.pictures import hash_content
 from lib.evaluation import report
 from lib.evaluation.display import show_part
 from lib.evaluation.metrics import share_interval
@@ -239,22 +239,6 @@ def test_test_pictures_are_judged_once_by_the_model_of_the_box(ran, text):
         assert f"chose nothing: {score}" in said
 
 
-def test_predict_counts_labels_as_08_does(ran, capfd):
-    ws, _ = ran
-    ws.save_paths()
-    model = ws.results / "models/one_class.keras"
-    asked = [model, ws.test, "--labels", ws.test_labels]
-
-    predict.predict_pictures([str(one) for one in asked])
-
-    judged = read_json(ws.results / "test_metrics.json")
-    bounds = format_bounds(*judged["top1_interval"])
-    said = capfd.readouterr().err
-    assert f"right ({bounds}), 2 of 5 pictures" in said
-    unscored = "2 pictures in groups with training or validation pictures"
-    assert f"not scored: {unscored}" in said
-
-
 def test_parents_of_the_paths_file_are_scored_and_kept_beside_the_model(judged, text):
     record = read_record(judged.results / "models/wrong.json")
 
@@ -379,17 +363,56 @@ def test_a_temperature_that_is_not_established_is_no_number(
     assert "<td>1.00</td>" not in shown
 
 
-def write_page(ws, *answers, **y_prob):
-    """Write the report of some answers to black pictures, and return its HTML."""
+def draw_page(ws, *answers, **y_prob):
+    """Describe some answers to black pictures, which are drawn and become the split."""
     page = describe(ws, *answers, **y_prob)
-    for file in page.predictions.files:
-        Image.new("RGB", (8, 8)).save(ws.train / file)
+    rows = pd.DataFrame({"file": page.predictions.files})
+    paths = [ws.train / file for file in rows.file]
+    for path in paths:
+        Image.new("RGB", (8, 8)).save(path)
+    digest = hash_content(paths[0].read_bytes())
+    ws.save_table(rows.assign(label="a", part="validation"), "split.csv")
+    ws.save_table(rows.assign(digest=digest, group=0, taken=""), "pictures.csv")
     models = page.predictions.models
     for label, record in models.items():
         models[label] = replace(
             record, seconds=1.0, parameters_total=1, parameters_trainable=1
         )
+    return page
+
+
+def write_page(ws, *answers, **y_prob):
+    """Write the report of some answers to black pictures, and return its HTML."""
+    page = draw_page(ws, *answers, **y_prob)
     return report.write_report(ws, page).read_text(encoding="utf-8")
+
+
+def test_report_shows_no_picture_that_has_changed_since_01(prepared):
+    page = draw_page(prepared, FOUR, cnn=WRONG)
+    Image.new("RGB", (9, 8)).save(prepared.train / "2.png")
+
+    with pytest.raises(OSError, match="2.png.*run 01_data_prep again"):
+        report.write_report(prepared, page)
+
+
+@pytest.mark.parametrize(
+    "lesson", ["08_evaluation", "09_random_images", "10_hand_over"]
+)
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_what_has_changed_since_01_is_not_shown_beside_earlier_answers(
+    judged, tmp_path, lesson, is_gone
+):
+    ws = copy_results(judged, tmp_path)
+    train = tmp_path / "train"
+    shutil.copytree(judged.train, train)
+    for path in list(train.glob("*/*")):
+        replaced = path.with_name(f"new_{path.name}") if is_gone else path
+        path.rename(replaced)
+        shutil.copyfile(judged.test / "1.png", replaced)
+    changed = replace(ws, train=train, test=None, test_labels=None)
+
+    with pytest.raises(OSError, match="png.* run 01_data_prep again"):
+        execute_lesson(lesson, changed)
 
 
 def test_report_names_an_archive_without_the_key_of_its_address(prepared):
