@@ -21,7 +21,12 @@ import pandas as pd
 
 from lib.base.escapes import list_some
 from lib.base.machine import stderr_to
-from lib.base.paths_file import MARKER, find_unfinished, is_free
+from lib.base.paths_file import (
+    ABOUT_UNFINISHED,
+    MARKER,
+    find_unfinished,
+    require_free,
+)
 from lib.base.storage import require_room
 from lib.base.workspace import Workspace, write_table
 from lib.data import pixels, sorting
@@ -37,8 +42,6 @@ EXAMPLES = """typically:
 """
 # The options that decide what a row says.
 DECISIVE = "top probabilities group_by classes".split()
-ABOUT_ANSWERS = """The first answers of lib.predict, whose table is not finished: it will delete this folder.
-"""
 
 
 def predict_pictures(arguments: list[str] | None = None) -> int:
@@ -200,22 +203,20 @@ def _predict(options, record, scratch):
 def _open_answers(options, record, kept):
     """Open the folder of the first answers, and tell whether it has some of this command, which goes on."""
     decisive = [getattr(options, name) for name in DECISIVE]
-    about = f"{ABOUT_ANSWERS}{joblib.hash([decisive, record])}\n"
+    about = f"{ABOUT_UNFINISHED}{joblib.hash([decisive, record])}\n"
     marker = kept / MARKER
-    goes_on = marker.exists() and marker.read_text() == about
-    if options.csv.exists() and not goes_on:
-        raise ValueError(f"--csv {options.csv} is there already: name a new file.")
-    if not is_free(kept):
-        raise ValueError(f"{kept} holds files of others: name another --csv.")
-    require_room(kept.parent, 0, "the answers")
-    if goes_on:
+    if marker.exists() and marker.read_text() == about:
         print(f"{kept} has the first answers: going on")
-    elif marker.exists():
+        return True
+    if options.csv.exists():
+        raise ValueError(f"--csv {options.csv} is there already: name a new file.")
+    require_free(kept)
+    if marker.exists():
         print(f"Note: {kept} is of other options or another model: beginning anew")
         shutil.rmtree(kept)
-    kept.mkdir(exist_ok=True)
+    require_room(kept, 0, "the answers")
     marker.write_text(about)
-    return goes_on
+    return False
 
 
 def form_groups(

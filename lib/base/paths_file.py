@@ -24,6 +24,7 @@ The notebooks write, replace and delete files here. Keep nothing of your own in 
 what you want to change or to keep to another one. (Only corrections.csv, which review.html makes,
 may lie among the results.) This file says that the folder is ours: leave it here.
 """
+ABOUT_UNFINISHED = "Unfinished work of lib.predict, which will delete this folder.\n"
 # What systems and people may leave in any folder, and what a killed run of ours has left.
 PASSED_OVER = re.compile(
     r"\..*|.*\.lock|desktop\.ini|Thumbs\.db|Icon\r|lost\+found|corrections\.csv|drive_paths\.json|"
@@ -149,13 +150,8 @@ def check_places(places: dict[str, Path | str]) -> None:
     named = _list_folders(places)
     for kind in OURS:
         folder = places[kind]
-        for key, other in named:
-            is_inside = folder.is_relative_to(other) or other.is_relative_to(folder)
-            if is_inside and key not in (kind, "corrections"):
-                raise ValueError(
-                    f'"{kind}" is "{folder}" and "{key}" is "{other}": neither may lie in the other. Name '
-                    "another folder."
-                )
+        others = [each for each in named if each[0] not in (kind, "corrections")]
+        require_apart(kind, folder, others)
         names = [path.name for path in folder.glob("*")]
         foreign = [name for name in names if not PASSED_OVER.fullmatch(name)]
         if foreign and MARKER not in foreign:
@@ -165,14 +161,32 @@ def check_places(places: dict[str, Path | str]) -> None:
             )
 
 
+def require_apart(name: str, folder: Path, others: list[tuple[str, Path]]) -> None:
+    """Raise a ValueError where a folder lies in another place, or the reverse.
+
+    Args:
+        name: what names the folder, for the error.
+        others: what names each place, and the place, all absolute.
+    """
+    for other_name, other in others:
+        if folder.is_relative_to(other) or other.is_relative_to(folder):
+            raise ValueError(
+                f'"{name}" is "{folder}" and "{other_name}" is "{other}": neither may lie in the other. Name '
+                "another folder."
+            )
+
+
 def find_unfinished(place: Path) -> Path:
-    """Return the folder beside a file or folder in which that is made; it bears our marker."""
+    """Return the folder beside a file or folder in which that is made; it bears a marker."""
     return place.with_name(f"{place.name}_unfinished")
 
 
-def is_free(folder: Path) -> bool:
-    """Tell whether a folder is new, empty, or marked as ours, so that it may be written or replaced."""
-    return not any(folder.glob("*")) or (folder / MARKER).exists()
+def require_free(folder: Path) -> None:
+    """Raise a ValueError unless a folder is new, empty, or was left by a stopped command."""
+    marker = folder / MARKER
+    is_left = marker.exists() and marker.read_text().startswith(ABOUT_UNFINISHED)
+    if folder.exists() and any(folder.iterdir()) and not is_left:
+        raise ValueError(f"{folder} is not new or empty: name another one.")
 
 
 def _list_folders(places):

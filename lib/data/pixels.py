@@ -160,5 +160,5 @@ def _require_unchanged(folder, rows, digests):
     changed = rows.file[rows.digest != digests]
     if len(changed):
         raise OSError(
-            f"{folder / changed.iloc[0]} is not what 01_data_prep read, or is gone: run 01_data_prep again."
+            f"{folder / changed.iloc[0]} has changed since 01_data_prep read it, or is gone: run 01_data_prep again."
         )

@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 
-from lib.base.paths_file import ABOUT, MARKER, find_unfinished, is_free
+from lib.base.paths_file import (
+    ABOUT_UNFINISHED,
+    MARKER,
+    find_unfinished,
+    require_apart,
+    require_free,
+)
 from lib.base.storage import explain_full_disk, require_room
 
 TO_CHECK = "to_check"
 TABLE = "predictions.csv"  # of the answers, beside the copies
+OURS = (TO_CHECK, TABLE, MARKER)
 
 
 def check_target(
@@ -28,16 +35,12 @@ def check_target(
         ValueError: it doesn't, or can't.
     """
     folder = folder.resolve()
-    others = [Path(each).resolve() for each in taken]
+    others = [("the command", Path(each).resolve()) for each in taken]
     for ours in (folder, find_unfinished(folder)):
-        for other in others:
-            if ours.is_relative_to(other) or other.is_relative_to(ours):
-                raise ValueError(
-                    f"--sort-into {ours} and {other}: neither may lie in the other. Name another folder."
-                )
+        require_apart("--sort-into", ours, others)
     for name in class_names:
         place = (folder / name).resolve()
-        if name in (TO_CHECK, TABLE, MARKER) or place.parent != folder:
+        if name in OURS or place.parent != folder:
             raise ValueError(f"--sort-into: no folder can be called {name!r}.")
 
 
@@ -51,22 +54,13 @@ def reserve(folder: Path, files: Iterable[str], goes_on: bool) -> None:
         OSError: there is too little room.
         ValueError: the folder, or the unfinished one beside it, holds files of others.
     """
-    if not goes_on:
-        _require_free(folder)
     unfinished = find_unfinished(folder)
-    for ours in (folder, unfinished):
-        if (ours / MARKER).exists():
-            shutil.rmtree(ours)
+    require_free(unfinished)
+    if not goes_on:
+        require_free(folder)
+    shutil.rmtree(unfinished, ignore_errors=True)
     size = sum(map(os.path.getsize, filter(os.path.isfile, files)))
     require_room(unfinished.parent, size, "the copies")
-
-
-def _require_free(folder):
-    for ours in (folder, find_unfinished(folder)):
-        if not is_free(ours):
-            raise ValueError(
-                f"--sort-into {ours} is not new or empty: name another folder."
-            )
 
 
 def sort_pictures(
@@ -86,18 +80,20 @@ def sort_pictures(
         table: their answers as text, columns label, probability, note and problem.
         whole: the CSV file of the answers, of which the folder gets a copy.
     """
+    marker = folder / MARKER
     known = folder / TABLE
     # A kill may come between the name of this folder and that of the table.
     if known.exists() and filecmp.cmp(known, whole, shallow=False):
+        marker.unlink(missing_ok=True)
         return
-    _require_free(folder)
+    require_free(folder)
     usable = table[table.problem == ""]
     is_sure = usable.probability.astype(float) >= min_probability
     names = usable.label.where(is_sure & (usable.note == ""), TO_CHECK)
     unfinished = find_unfinished(folder)
     with explain_full_disk(unfinished):
-        unfinished.mkdir(exist_ok=True)
-        (unfinished / MARKER).write_text(ABOUT, encoding="utf-8")
+        unfinished.mkdir()
+        (unfinished / MARKER).write_text(ABOUT_UNFINISHED)
         for row, name in names.items():
             file = files[row]
             copy = unfinished / name / Path(file).name
@@ -106,9 +102,8 @@ def sort_pictures(
             copy.parent.mkdir(exist_ok=True)
             shutil.copy2(file, copy)
         shutil.copyfile(whole, unfinished / TABLE)
-    if folder.exists():
-        folder.rmdir()
+    shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
-    (folder / MARKER).unlink()
+    marker.unlink()
     counts = [f"{count:,} {name}" for name, count in names.value_counts().items()]
     print(f"copied into {folder}: {', '.join(counts)}")

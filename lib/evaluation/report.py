@@ -135,10 +135,10 @@ def write_report(ws: Workspace, report: Report) -> Path:
     folder = sources.open_folder(ws, "train")
     rows = read_split(ws).set_index("file", drop=False)
 
-    def locate(file):
+    def find_shown(file):
         return pixels.locate(folder, rows.loc[[file]])[0]
 
-    save_page(ws, "report.html", report=report, locate=locate)
+    save_page(ws, "report.html", report=report, find_shown=find_shown)
     return ws.results / "report.html"
 
 

@@ -1,8 +1,12 @@
 """Answers to files: the command line's table, and what is refused before the first picture."""
 
+import errno
+import itertools
 import json
+import os
 import re
 import shutil
+from pathlib import Path
 from unittest import mock
 
 import keras
@@ -15,6 +19,7 @@ from PIL import ExifTags, Image
 from scipy.special import softmax
 
 from lib import answering, predict
+from lib.base.paths_file import ABOUT
 from lib.base.workspace import read_table, write_table
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
@@ -207,7 +212,7 @@ def test_place_of_the_answers_is_checked_before_the_first_picture(
 
     errors = refuse(model_file, [pictures], "--csv", tmp_path / name)
 
-    words = f"File exists: '{tmp_path}/wall|{tmp_path}(/wall)?/? is there already"
+    words = f"Not a directory: '{tmp_path}/wall|{tmp_path}(/wall)?/? is there already"
     assert re.search(words, errors)
     assert (tmp_path / "wall").read_text() == "a file"
 
@@ -217,7 +222,11 @@ def test_place_of_the_answers_is_checked_before_the_first_picture(
     [
         ("--top", 4, "1 to 3"),
         ("--group-by", "gone.csv", "gone.csv .* columns file and group"),
+        ("--top", 0, "1 to 3"),
+        ("--group-by", "", "--group-by is empty"),
         ("--classes", "007,cat", "--classes cat: the classes are 007, "),
+        ("--classes", "007,NA,007", "names a class twice"),
+        ("--sort-below", 0.5, "needs --sort-into"),
     ],
 )
 def test_wrong_option_is_named_before_the_first_picture(
@@ -347,16 +356,17 @@ def test_bursts_have_one_answer_and_pictures_their_date(model_file, tmp_path, as
 
 
 @pytest.fixture
-def kill(ask, monkeypatch):
-    """Kill a command after its first block of five pictures or more."""
+def kill(tmp_path, monkeypatch):
+    """Stop a command after its first block of five pictures or more."""
 
     def kill_one(*arguments):
         monkeypatch.setattr(answering, "BLOCK", 5)
         answers = [mock.DEFAULT, KeyboardInterrupt]
         killed = mock.Mock(wraps=classify.predict_files, side_effect=answers)
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch:
             patch.setattr(classify, "predict_files", killed)
-            ask(*arguments)
+            model, asked, *options = arguments
+            assert run(model, asked, "--csv", tmp_path / "answers.csv", *options) == 130
 
     return kill_one
 
@@ -368,6 +378,7 @@ def test_command_that_was_killed_goes_on_to_the_same_bytes(
     arguments = [model_file, [pictures], "--group-by", groups, "--top=2"]
     ask(*arguments)
     whole = (tmp_path / "answers.csv").read_bytes()
+    (tmp_path / "answers.csv").unlink()
     kill(*arguments)
     goes_on = mock.Mock(side_effect=classify.predict_files)
     monkeypatch.setattr(classify, "predict_files", goes_on)
@@ -404,6 +415,138 @@ def test_groups_that_were_corrected_after_a_kill_count(
     _, table = ask(*arguments)
 
     assert set(table.group_size) == {"1"}
+
+
+def test_a_stop_is_told_in_one_sentence(model_file, pictures, kill, capfd):
+    kill(model_file, [pictures])
+
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last == "stopped; a command with --csv goes on when run again"
+
+
+def test_picture_that_changed_after_a_stop_is_answered_anew(
+    model_file, pictures, ask, kill
+):
+    kill(model_file, [pictures])
+    first = sorted(pictures.glob("red/*"))[0]
+    first.write_bytes(NO_PICTURE)
+
+    _, table = ask(model_file, [pictures])
+
+    assert list(table.file[table.label == ""]) == [str(first)]
+
+
+def test_block_that_was_damaged_after_a_stop_is_answered_anew(
+    model_file, pictures, ask, kill, tmp_path
+):
+    _, whole = ask(model_file, [pictures])
+    (tmp_path / "answers.csv").unlink()
+    kill(model_file, [pictures])
+    (block,) = tmp_path.glob("answers.csv_unfinished/*.gz")
+    block.write_bytes(block.read_bytes()[:-9])
+
+    _, table = ask(model_file, [pictures])
+
+    assert table.equals(whole)
+
+
+def test_other_options_or_another_model_begin_anew_with_a_note(
+    model_file, describe, pictures, ask, kill, tmp_path, capfd
+):
+    kill(model_file, [pictures])
+    others = [(model_file, ["--top=2"]), (describe({"temperature": 2.0}), [])]
+    for model, options in others:
+        ask(model, [pictures], *options)
+
+        said = capfd.readouterr().err
+        assert "Note: " in said
+        assert "of other options or another model: beginning anew" in said
+        assert not list(tmp_path.glob("*unfinished*"))
+        (tmp_path / "answers.csv").unlink()
+        kill(model_file, [pictures])
+
+
+@pytest.mark.parametrize("option", ["--csv", "--sort-into"])
+def test_folder_of_others_that_is_called_like_an_unfinished_one_is_left_alone(
+    option, model_file, pictures, tmp_path, capfd, no_picture_is_read
+):
+    folder = tmp_path / "out_unfinished"
+    folder.mkdir()
+    # Results of ours, too.
+    (folder / "about_this_folder.txt").touch()
+
+    assert run(model_file, [pictures], option, tmp_path / "out") == 2
+
+    assert f"{folder} is not new or empty" in capfd.readouterr().err
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_results_are_no_place_for_copies(
+    model_file, pictures, tmp_path, refuse, no_picture_is_read
+):
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "about_this_folder.txt").write_text(ABOUT)
+
+    errors = refuse(model_file, [pictures], "--sort-into", results)
+
+    assert "results is not new or empty" in errors
+    assert results.exists()
+
+
+def test_picture_whose_name_ends_a_line_has_its_row(model_file, tmp_path, ask):
+    path = tmp_path / "one\rtwo.png"
+    Image.new("RGB", (9, 9)).save(path)
+
+    status, table = ask(model_file, [path], "--sort-into", tmp_path / "sorted")
+
+    assert status == 0
+    assert list(table.file) == [str(tmp_path / "one\\rtwo.png")]
+    assert len(list(tmp_path.glob("sorted/*/one\rtwo.png"))) == 1
+
+
+@pytest.mark.parametrize("given", [["a,b", "c"], ["a,b"], ["c,b"]])
+def test_classes_are_named_one_by_one_or_with_commas(describe, pictures, ask, given):
+    model = describe({"class_names": ["a,b", "b", "c"]})
+    options = [f"--classes={text}" for text in given]
+
+    _, table = ask(model, [pictures], *options)
+
+    named = {"c", "b"} if given == ["c,b"] else set(given)
+    assert set(table.label) <= named
+
+
+TEN = "--probabilities --top=2 --group-by=folder --classes=007,NA --sort-into=sorted".split()
+SINGLE = [*TEN, "--sort-into=sorted --sort-below=0.35"]
+
+
+def test_every_two_options_do_what_each_does_alone(
+    model_file, tmp_path, ask, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    draw_classes(tmp_path / "new", 5, ["red", "NA"])
+    alone = {"": ask(model_file, ["new"])[1]}
+    for option in SINGLE:
+        alone[option] = ask(model_file, ["new"], *option.split())[1]
+        shutil.rmtree("sorted", ignore_errors=True)
+
+    for one, other in itertools.combinations(SINGLE, 2):
+        options = {*one.split(), *other.split()}
+        _, table = ask(model_file, ["new"], *options)
+
+        assert set(table) == {*alone[one], *alone[other]}
+        like = "--classes=007,NA" if "--classes=007,NA" in options else ""
+        columns = alone[like].columns
+        assert table[columns].equals(alone[like])
+        assert ("--sort-into=sorted" in options) == Path("sorted").exists()
+        if "--sort-into=sorted" in options:
+            least = 0.35 if "--sort-below=0.35" in options else 0
+            is_sure = table.probability.astype(float) >= least
+            folders = table.label.where(is_sure, "to_check")
+            copies = [path.parent.name for path in Path("sorted").rglob("*.png")]
+            assert sorted(copies) == sorted(folders)
+            assert read_table("sorted/predictions.csv").equals(table)
+            shutil.rmtree("sorted")
 
 
 def test_picture_that_is_named_three_times_counts_once(model_file, pictures, ask):
@@ -484,6 +627,128 @@ def test_pictures_are_copied_into_folders_by_answer(
     found = pd.Series([path.parent.name for path in copies])
     assert found.value_counts().to_dict() == names.value_counts().to_dict()
     assert any("_" in path.stem for path in copies)
+
+
+class Copies:
+    """Copies files until its room is used up."""
+
+    def __init__(self, room, error):
+        self.room = room
+        self.error = error
+
+    def __call__(self, source, target):
+        if not self.room:
+            Path(target).write_bytes(b"half")
+            raise self.error
+        self.room -= 1
+        shutil.copyfile(source, target)
+
+
+FULL_DISK = OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (FULL_DISK, 2, "sorted_unfinished could not be written: .* make room"),
+        (KeyboardInterrupt(), 130, "stopped; "),
+    ],
+)
+@pytest.mark.parametrize("with_table", [False, True])
+def test_copying_that_stopped_leaves_nothing_half_and_is_done_by_a_second_start(
+    error, status, words, with_table, model_file, pictures, tmp_path, capfd, monkeypatch
+):
+    folder = tmp_path / "sorted"
+    options = ["--sort-into", folder]
+    run(model_file, [pictures], *options)
+    whole = read_all(folder)
+    shutil.rmtree(folder)
+    if with_table:
+        options += ["--csv", tmp_path / "answers.csv"]
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copy2", Copies(20, error))
+
+        assert run(model_file, [pictures], *options) == status
+
+    assert re.search(words, capfd.readouterr().err)
+    assert not folder.exists()
+    assert run(model_file, [pictures], *options) == 0
+    assert read_all(folder) == whole
+    assert not list(tmp_path.glob("*unfinished*"))
+
+
+@pytest.mark.parametrize("name", ["rename", "replace", "rmtree"])
+def test_command_that_was_killed_at_its_end_is_finished_by_a_second_start(
+    name, model_file, pictures, tmp_path, monkeypatch
+):
+    """The folder of copies, the table and the folder of the first answers change one after another."""
+    folder = tmp_path / "sorted"
+    path = tmp_path / "answers.csv"
+    options = ["--sort-into", folder, "--csv", path]
+    module = {"rename": Path, "replace": os, "rmtree": shutil}[name]
+    real = getattr(module, name)
+
+    def stop(place, *others, **more):
+        real(place, *others, **more)
+        if "sorted_unfinished" in f"{place}" or Path(place).suffix != ".gz":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, stop)
+        assert run(model_file, [pictures], *options) == 130
+
+    assert run(model_file, [pictures], *options) in (0, 2)
+
+    assert len(list(folder.rglob("*.png"))) == 40
+    assert len(read_table(path)) == 40
+    assert read_table(folder / "predictions.csv").equals(read_table(path))
+    assert not list(tmp_path.glob("*unfinished*"))
+    assert not list(folder.glob("about*"))
+
+
+def test_room_for_copies_is_asked_for_before_the_first_picture(
+    model_file, pictures, tmp_path, refuse, no_picture_is_read, monkeypatch
+):
+    usage = mock.Mock(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+
+    errors = refuse(model_file, [pictures], "--sort-into", tmp_path / "sorted")
+
+    assert re.search("lacks 0.* MB for the copies", errors)
+
+
+@pytest.mark.parametrize("table", ["sorted/answers.csv", "sorted_unfinished/a.csv"])
+def test_a_table_inside_the_folder_of_copies_is_refused(
+    table, model_file, pictures, tmp_path, capfd, no_picture_is_read
+):
+    options = ["--sort-into", tmp_path / "sorted", "--csv", tmp_path / table]
+
+    assert run(model_file, [pictures], *options) == 2
+
+    assert "neither may lie in the other" in capfd.readouterr().err
+    assert not list(tmp_path.glob("sorted*"))
+
+
+@pytest.mark.parametrize("share", ["80", "-0.1", "nan"])
+def test_a_share_to_sort_below_that_is_none_is_refused(
+    share, model_file, pictures, tmp_path, refuse, no_picture_is_read
+):
+    options = ["--sort-into", tmp_path / "sorted", f"--sort-below={share}"]
+
+    assert "0 to 1" in refuse(model_file, [pictures], *options)
+
+
+@pytest.mark.parametrize(
+    "name", ["to_check", "predictions.csv", "about_this_folder.txt"]
+)
+def test_class_called_like_what_lies_beside_the_copies_is_no_folder(
+    name, describe, pictures, tmp_path, refuse, no_picture_is_read
+):
+    model = describe({"class_names": ["a", "b", name]})
+
+    errors = refuse(model, [pictures], "--sort-into", tmp_path / "sorted")
+
+    assert f"no folder can be called '{name}'" in errors
 
 
 def test_folder_of_copies_that_is_not_empty_or_lies_in_the_pictures_is_refused(
