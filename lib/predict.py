@@ -10,10 +10,9 @@ that can't be read has no answer.
 
 import argparse
 import os
-import shutil
 import sys
 import tempfile
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import joblib
@@ -196,7 +195,7 @@ def _predict(options, record, scratch):
         sorting.sort_pictures(options.sort_into, asked.file, table, least, whole)
     if options.csv:
         os.replace(whole, options.csv)
-        shutil.rmtree(kept)
+        _remove_answers(kept)
     return table
 
 
@@ -209,14 +208,24 @@ def _open_answers(options, record, kept):
         print(f"{kept} has the first answers: going on")
         return True
     if options.csv.exists():
+        # A kill at the very end may have left it empty.
+        with suppress(OSError):
+            kept.rmdir()
         raise ValueError(f"--csv {options.csv} is there already: name a new file.")
     require_free(kept)
     if marker.exists():
         print(f"Note: {kept} is of other options or another model: beginning anew")
-        shutil.rmtree(kept)
+        _remove_answers(kept)
     require_room(kept, 0, "the answers")
     marker.write_text(about)
     return False
+
+
+def _remove_answers(kept):
+    """Remove the folder of the first answers; it is ours to the end, since its marker goes last."""
+    for path in sorted(kept.iterdir(), key=lambda path: path.name == MARKER):
+        path.unlink()
+    kept.rmdir()
 
 
 def form_groups(

@@ -11,6 +11,7 @@ import gc
 import io
 import itertools
 import json
+import multiprocessing
 import os
 import random
 import re
@@ -29,13 +30,13 @@ import nbformat
 import numpy as np
 import pandas as pd
 import psutil
-from conftest import draw_classes, load_bytes
+from conftest import build_classifier, draw_classes, load_bytes, read_all
 from drawing import CLASS_NAMES, draw_picture
 from PIL import Image
 
-from lib import chain, cluster, runner
+from lib import chain, cluster, predict, runner
 from lib.base import storage, workspace
-from lib.data import pictures, pixels, split
+from lib.data import pictures, pixels, sorting, split
 
 SMALL = (
     """-p EPOCHS 3 -p IMAGE_SIZE 32 -p IMAGE_SIZES [32] -p BACKBONE MobileNet@32 -p WEIGHTS null
@@ -646,6 +647,122 @@ def survive_repetition(count: int, root: Path, arguments=SMALL) -> int:
     )
 
 
+def save_answerer(folder: Path) -> Path:
+    """Save an untrained model of three classes, as lessons do; return its file."""
+    from keras import layers, utils
+
+    from lib.models import saved
+
+    utils.set_random_seed(1)
+    model = build_classifier(layers.Rescaling(1 / 255), layers.Flatten())
+    path = folder / "tiny.keras"
+    model.save(path)
+    names = ["a", "b", "c"]
+    described = {"name": "tiny", "class_names": names, "image_size": 8}
+    described["file_hash"] = saved.hash_model(path, names)
+    path.with_suffix(".json").write_text(json.dumps(described))
+    return path
+
+
+def answer_pictures(folder: Path, arguments: list[str], stop: int, number: int) -> None:
+    """Run lib.predict in blocks of two pictures, and exit with its status.
+
+    Args:
+        folder: gets a file with the count of lines that ran of what writes files.
+        stop: before which of these lines this process gets a signal; -1 for none.
+        number: of the signal.
+    """
+    from lib import answering
+
+    answering.BLOCK = 2
+    modules = (predict, answering, sorting, storage, shutil)
+    ours = {module.__file__ for module in modules}
+    lines = itertools.count()
+
+    def trace(frame, event, argument):
+        if frame.f_code.co_filename not in ours:
+            return None
+        if event == "line" and next(lines) == stop:
+            os.kill(os.getpid(), number)
+        return trace
+
+    sys.settrace(trace)
+    status = predict.predict_pictures(arguments)
+    sys.settrace(None)
+    (folder / "lines").write_text(str(next(lines)))
+    sys.exit(status)
+
+
+def survive_stopped_answers(count: int, root: Path, seed: int = 0) -> int:
+    """Stop lib.predict at random moments, then run it again.
+
+    Half of the moments are random lines of its code, so that those between two files are among them,
+    and half are random times; half of the signals are SIGTERM, half SIGKILL.
+
+    Returns:
+        Commands after which nothing of the user's was touched and nothing half stood under a whole name,
+        and whose second start ended as an undisturbed one does.
+    """
+    model = save_answerer(root)
+    mine = root / "mine"
+    draw_classes(mine, 5, ["red", "NA"])
+    (mine / "table.csv").write_text("file,label\n")
+    before = read_all(mine)
+    # Processes of it have TensorFlow from the first moment on.
+    forks = multiprocessing.get_context("forkserver")
+    forks.set_forkserver_preload(["lib.answering"])
+
+    def start(folder, stop=-1, number=0):
+        options = ["--csv", folder / "a.csv", "--sort-into", folder / "sorted"]
+        arguments = [str(each) for each in (model, mine / "red", mine / "NA", *options)]
+        task = (root, arguments, stop, number)
+        process = forks.Process(target=answer_pictures, args=task)
+        process.start()
+        return process
+
+    whole = root / "whole"
+    whole.mkdir()
+    start(whole).join()
+    started = time.perf_counter()
+    again = root / "again"
+    again.mkdir()
+    start(again).join()
+    seconds = time.perf_counter() - started
+    expected = read_all(whole)
+    assert len(expected) == 12 and read_all(again) == expected
+    lines = int((root / "lines").read_text())
+    rng = random.Random(seed)
+    survived = 0
+    outcomes = {}
+    for fault in range(count):
+        folder = root / f"{fault}"
+        folder.mkdir()
+        number = (signal.SIGTERM, signal.SIGKILL)[fault % 2]
+        if fault % 4 < 2:
+            process = start(folder, rng.randrange(lines), number)
+        else:
+            process = start(folder)
+            time.sleep(rng.uniform(0, seconds))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+        process.join()
+        left = read_all(folder)
+        named = {path for path in left if "unfinished" not in str(path)}
+        named.discard(Path("sorted", "about_this_folder.txt"))
+        is_half = any(left[path] != expected.get(path) for path in named)
+        is_half |= 0 < len(named - {Path("a.csv")}) < 11
+        second = start(folder)
+        second.join()
+        is_same = read_all(folder) == expected and read_all(mine) == before
+        leftovers = [path.name for path in folder.iterdir()]
+        is_clean = sorted(leftovers) == ["a.csv", "sorted"]
+        survived += is_same and is_clean and not is_half
+        outcome = (process.exitcode, second.exitcode, len(left))
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+    print(f"(first exit, second exit, files left): {outcomes}", file=sys.stderr)
+    return survived
+
+
 # Promises: how they are tested, with how many faults, and what injects them.
 FAULTS = {
     "fuzz": (
@@ -665,6 +782,12 @@ FAULTS = {
         "at random moments of start, cell, end, and between two notebooks; half of them interrupt no wait",
         200,
         survive_stops,
+    ),
+    "answers": (
+        "a stopped lib.predict goes on to the same table and copies; nothing half has a whole name",
+        "`--csv` and `--sort-into` ended by SIGTERM or SIGKILL at random lines and times; then run again",
+        100,
+        survive_stopped_answers,
     ),
     "crowds": (
         "chains at once on one scratch folder give the tables of one alone, and right pixels",
