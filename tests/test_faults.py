@@ -128,6 +128,10 @@ def test_full_disk_is_named_and_the_chain_goes_on_after_room_was_made(tmp_path):
     assert faults.survive_full_disks(1, tmp_path, faults.SHORT, sizes=[100]) == 1
 
 
+def test_stopped_predictions_go_on_to_the_same_table_and_copies(tmp_path):
+    assert faults.survive_stopped_answers(4, tmp_path) == 4
+
+
 def test_second_chain_refuses_and_names_the_first(ws, capsys):
     paths = ws.save_paths()
 

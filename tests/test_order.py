@@ -345,6 +345,15 @@ def test_as_before_a_notebook_takes_what_it_was_told_itself(told):
     assert told("--only 1 --as-before")[0] == {}
 
 
+def test_notebook_that_another_program_wrote_told_nothing(ws):
+    path = ws.file("notebooks", "01_data_prep.ipynb")
+    path.write_text('{"cells": []}')
+
+    told = chain.recall_parameters(ws, ["01_data_prep"])
+
+    assert told == {"01_data_prep": {}}
+
+
 def test_papermill_keeps_what_a_notebook_was_told(stand_ins, ws, capsys):
     runner.run_notebook(ws, "02_baseline_cnn", {"WEIGHTS": None})
 

@@ -20,9 +20,11 @@ def open_folder(ws: Workspace, key: str) -> Path:
 
     Raises:
         OSError: It holds no picture; else as `unpack`, `fetch_archive` and `fetch_from_kaggle`.
-        ValueError: It isn't clear which folder is meant.
+        ValueError: It isn't clear which folder is meant, or that of test lies in that of train.
     """
     folder = _trace(ws, key)[-1]
+    if key == "train" and ws.test and Path(ws.test).is_dir():
+        _require_apart(_trace(ws, "test")[-1], folder)
     if holds_pictures(folder):
         return folder
     names = list_some(os.listdir(folder))
@@ -30,6 +32,16 @@ def open_folder(ws: Workspace, key: str) -> Path:
         f"{folder} holds no picture; in it are: {names}. Put pictures there, or name another "
         f'folder, or an archive itself, as "{key}" in drive_paths.json.'
     )
+
+
+def _require_apart(test, train):
+    """Raise a ValueError where new pictures lie in the folder of a class, which may be a link."""
+    for folder in [train, *list_folders(train)]:
+        if test.resolve().is_relative_to(folder.resolve()):
+            raise ValueError(
+                f'"test" is {test}, which lies in {folder}, where "train" has pictures to learn from: move it '
+                "elsewhere."
+            )
 
 
 def find_validation(ws: Workspace) -> Path | None:

@@ -1,5 +1,6 @@
 """The Store: rows kept in one growing file, each found by the digest of what it was made from."""
 
+import os
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -79,6 +80,8 @@ class Store:
             missing = self.find_missing(rows)
             content = np.array([rows[digest] for digest in missing], self.dtype.base)
             count = len(self.rows)
+            # Else digests that a damaged file of rows left too long would name the new rows.
+            os.truncate(self.digests_path, count * DIGEST_BYTES)
             storage.append(self.rows_path, count * self.dtype.itemsize, content)
             # Others read a row as soon as its digest is there.
             storage.append(

@@ -10,7 +10,7 @@ import pytest
 from conftest import run_cells
 
 from lib.base import workspace
-from lib.base.escapes import escape_text
+from lib.base.escapes import escape_text, list_some
 
 
 def test_escaped_names_are_shown_as_they_are_by_markdown_and_html():
@@ -49,6 +49,13 @@ def test_folder_of_the_pictures_is_text_in_a_lesson(ws, tmp_path):
 
     assert not set(ws.data_note) & set("<>`")
     assert html.unescape(ws.data_note).endswith(str(train))
+
+
+def test_lists_that_are_cut_say_how_many_more_there_are():
+    names = [f"{number:04}" for number in range(1200)]
+
+    assert list_some(names[:10]) == ", ".join(names[:10])
+    assert list_some(names) == ", ".join(names[:10]) + " and 1,190 more"
 
 
 HOSTILE = "nets/a<img src=x onerror=alert(1)>.keras"

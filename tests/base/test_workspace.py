@@ -4,6 +4,7 @@ import re
 import pytest
 
 from lib.base import storage, workspace
+from lib.base.paths_file import read_json
 
 ROOT = workspace.REPOSITORY
 
@@ -114,6 +115,21 @@ def test_file_that_is_no_paths_file_is_an_error_that_says_why(tmp_path, content)
 
     with pytest.raises(ValueError, match=UNUSABLE[content]):
         workspace.open(path)
+
+
+def test_encoding_that_python_does_not_know_is_named(paths_file):
+    with pytest.raises(ValueError, match='paths.json: "encoding": .*sjis-9.* cp932'):
+        workspace.read(paths_file(encoding="sjis-9"))
+
+
+def test_other_json_that_is_none_is_no_paths_file(tmp_path):
+    path = tmp_path / "answer.json"
+    path.write_text("[]")
+
+    with pytest.raises(ValueError, match="answer.json is no JSON object") as caught:
+        read_json(path)
+
+    assert "drive_paths" not in str(caught.value)
 
 
 def test_environment_names_the_paths_file_and_an_argument_goes_before_it(

@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from unittest import mock
@@ -73,6 +74,35 @@ def test_archive_larger_than_the_disk_is_not_downloaded(ws, archive, monkeypatch
     monkeypatch.setattr("lib.base.storage.shutil.disk_usage", lambda path: usage)
     with pytest.raises(OSError, match="lacks .* for the download"):
         archives.fetch_archive(archive[1], ws.scratch)
+
+
+def test_download_stays_where_the_disk_has_no_room_for_what_it_holds(
+    ws, archive, monkeypatch
+):
+    path, address = archive
+    with monkeypatch.context() as patch:
+        usage = iter([SimpleNamespace(free=10**9), SimpleNamespace(free=100)])
+        patch.setattr("lib.base.storage.shutil.disk_usage", lambda path: next(usage))
+        with pytest.raises(OSError, match="lacks .* for what") as caught:
+            archives.fetch_archive(address, ws.scratch)
+    path.unlink()
+
+    assert "gives no archive" not in str(caught.value)
+    assert archives.fetch_archive(address, ws.scratch).exists()
+
+
+def test_download_stays_where_another_run_unpacks_it(ws, archive, monkeypatch):
+    path, address = archive
+    folder = archives.fetch_archive(address, ws.scratch)
+    path.unlink()
+
+    with monkeypatch.context() as patch:
+        refuse = mock.Mock(side_effect=[nullcontext(), OSError("in use by another")])
+        patch.setattr(archives, "acquire_lock", refuse)
+        with pytest.raises(OSError, match="^in use by another"):
+            archives.fetch_archive(address, ws.scratch)
+
+    assert archives.fetch_archive(address, ws.scratch) == folder
 
 
 @pytest.fixture

@@ -11,15 +11,21 @@ from lib.data.pictures import square
 PICTURE = draw_picture("Aves", np.random.default_rng(1)).resize((320, 240))
 
 
-def list_doubts(*shown, frames=1):
-    """Return the words of doubt that any of some pictures gets, each of a file of so many frames."""
+def measure(*shown, frames=1, dim=False):
+    """Return the facts of some pictures, each of a file of so many frames."""
     rows = []
     for picture in shown:
         pixels = square(np.asarray(picture), quality.SIDE)
-        decoded = pictures.Decoded(pixels, *picture.size, frames, np.datetime64("NaT"))
+        decoded = pictures.Decoded(
+            pixels, *picture.size, frames, np.datetime64("NaT"), dim
+        )
         rows.append(quality.gather_facts(pixels, decoded))
-    table = pd.DataFrame(np.stack(rows)[quality.MEASURED])
-    doubts = quality.find_doubts(table)
+    return pd.DataFrame(np.stack(rows)[quality.MEASURED])
+
+
+def list_doubts(*shown, **facts):
+    """Return the words of doubt that any of some pictures gets."""
+    doubts = quality.find_doubts(measure(*shown, **facts))
     return [word for word, doubt in doubts.items() if doubt.any()]
 
 
@@ -80,3 +86,10 @@ def test_pictures_smaller_than_what_is_measured_are_not_called_blurred():
 
 def test_file_of_several_frames_is_named():
     assert list_doubts(PICTURE, frames=3) == ["more_frames"]
+
+
+def test_pictures_that_may_have_12_bits_are_named_and_counted_in_a_note():
+    assert list_doubts(PICTURE, dim=True) == ["white_of_12_bits"]
+    both = pd.concat([measure(PICTURE, PICTURE, dim=True), measure(PICTURE)])
+    assert quality.describe_darkness(both).startswith("Note: 2 of 3 pictures")
+    assert quality.describe_darkness(measure(PICTURE)) == ""

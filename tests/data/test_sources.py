@@ -12,6 +12,8 @@ from conftest import draw_classes, read_all
 
 from lib.base import storage
 from lib.data import archives, sources
+from lib.data.findings import list_checks
+from lib.data.labels import list_pictures
 
 JPEG = b"\xff\xd8\xff\xe0 a JPEG begins like this"
 CONTENTS = dict.fromkeys((".md", ".txt", ".mat", ".zip", ""), b"text")
@@ -193,6 +195,9 @@ def test_what_was_unpacked_and_damaged_since_is_unpacked_anew(ws, files, lost):
     [
         ("a.tar", "cat/../../../out.png"),
         ("a.zip", "cat/../../../out.png"),
+        # Inside, it would change its class.
+        ("a.tar", "cat/../dog/out.png"),
+        ("a.zip", "cat/../dog/out.png"),
         ("a.zip", "{}/out.png"),
     ],
 )
@@ -250,12 +255,111 @@ def test_tar_cut_between_two_files_or_with_a_damaged_name_is_noticed(ws):
             archives.unpack(archive, ws.scratch)
 
 
+def pack_bytes(archive, names):
+    """Write a .zip file of files whose names are these bytes, without saying their encoding."""
+    stand_ins = [f"{number}".rjust(len(name), "x") for number, name in enumerate(names)]
+    pack(archive, dict.fromkeys(stand_ins, b"x"))
+    data = archive.read_bytes()
+    for stand_in, name in zip(stand_ins, names):
+        data = data.replace(stand_in.encode(), name)
+    archive.write_bytes(data)
+    return archive
+
+
 @pytest.mark.parametrize("name", [b"Caf\xc3\xa9/1.png", b"Caf\x82\\1.png"])
 def test_names_in_a_zip_are_utf_8_or_as_windows_writes_them(ws, name):
-    stand_in = "x" * len(name)
-    archive = pack(ws.results / "a.zip", {stand_in: b"x"})
-    archive.write_bytes(archive.read_bytes().replace(stand_in.encode(), name))
+    archive = pack_bytes(ws.results / "a.zip", [name])
 
     unpacked = archives.unpack(archive, ws.scratch)
 
     assert list(read_all(unpacked)) == [Path("Caf\u00e9/1.png")]
+
+
+# The second byte of the second letter of 表面 and 表裏 is a backslash in ASCII.
+JAPANESE = ["表面/1.png", "表裏/1.png"]
+
+
+def test_classes_of_a_japanese_windows_stay_apart_with_a_note_that_shows_one(
+    ws, capsys
+):
+    names = [name.encode("cp932") for name in JAPANESE]
+    archive = pack_bytes(ws.results / "a.zip", names)
+
+    unpacked = archives.unpack(archive, ws.scratch)
+
+    assert len(list(unpacked.iterdir())) == 2
+    shown = names[0].decode("cp437")
+    said = capsys.readouterr().out
+    assert f"Note: names in {archive} are read as cp437, say {shown!r}" in said
+    assert '"encoding": "cp932"' in said
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar"])
+def test_the_encoding_of_the_paths_file_reads_names_of_archives(ws, ending):
+    path = ws.results / f"a.{ending}"
+    if ending == "zip":
+        pack_bytes(path, [name.encode("cp932") for name in JAPANESE])
+    else:
+        with tarfile.open(
+            path, "w", encoding="cp932", format=tarfile.GNU_FORMAT
+        ) as packed:
+            for name in JAPANESE:
+                packed.addfile(tarfile.TarInfo(name))
+    ws = replace(ws, train=path, encoding="cp932")
+
+    unpacked = archives.unpack(ws.train, ws.scratch, ws.encoding)
+
+    assert set(map(str, read_all(unpacked))) == set(JAPANESE)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("name", ["a.zip", "a.tar"])
+def test_of_members_of_one_name_all_but_the_first_are_listed_with_a_reason(ws, name):
+    archive = ws.results / name
+    names = ["cat/1.png", "cat/1.png", "cat/./1.png", "dog/2.png"]
+    if name == "a.zip":
+        with zipfile.ZipFile(archive, "w") as packed:
+            for number, member in enumerate(names):
+                packed.writestr(member, JPEG + bytes([number]))
+    else:
+        with tarfile.open(archive, "w") as packed:
+            for number, member in enumerate(names):
+                info = tarfile.TarInfo(member)
+                info.size = len(JPEG) + 1
+                packed.addfile(info, io.BytesIO(JPEG + bytes([number])))
+    ws = replace(ws, train=archive)
+
+    folder = sources.open_folder(ws, "train")
+    listed, odd = list_pictures(ws, folder)
+
+    assert (folder / "cat/1.png").read_bytes() == JPEG + b"\0"
+    assert list(list_checks(odd).problem) == ["name_twice"] * 2
+    assert len(listed) == 4
+
+
+def test_a_python_that_unpacks_no_tar_safely_is_named(ws, monkeypatch):
+    archive = pack(ws.results / "a.tar", {"cat/1.png": b"x"})
+    monkeypatch.delattr(tarfile, "data_filter")
+
+    with pytest.raises(OSError, match="Python 3.11.4 or later"):
+        archives.unpack(archive, ws.scratch)
+
+
+def test_new_pictures_within_the_folders_to_learn_from_are_refused(ws, give, tmp_path):
+    given = give(["cat/1.jpg", "dog/1.jpg", "cat/new/2.jpg", "new/3.jpg"])
+    elsewhere = tmp_path / "linked"
+    (given / "dog").rename(elsewhere)
+    (given / "dog").symlink_to(elsewhere)
+
+    for test in ("new", "cat/new", "cat", ".", "../linked"):
+        within = replace(ws, train=given, test=given / test)
+        with pytest.raises(ValueError, match='"test" is .* "train" has .* move it'):
+            sources.open_folder(within, "train")
+
+
+def test_new_pictures_may_lie_in_another_part_of_the_folder_of_train(ws, give):
+    given = give(["seg_train/cat/1.jpg", "seg_train/dog/1.jpg", "seg_test/1.jpg"])
+    ws = replace(ws, train=given, test=given / "seg_test")
+
+    assert sources.open_folder(ws, "train") == given / "seg_train"
+    assert sources.open_folder(ws, "test") == given / "seg_test"

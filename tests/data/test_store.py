@@ -112,6 +112,25 @@ def test_rows_that_one_of_both_files_has_lost_are_made_anew(tmp_path, name, size
     read_back(tmp_path, range(1, 31))
 
 
+def test_writer_that_stops_between_both_files_gives_no_digest_the_row_of_another(
+    tmp_path, monkeypatch
+):
+    fill(tmp_path, range(20))
+    os.truncate(tmp_path / "rows", 800)
+    append = stores.storage.append
+
+    def stop(path, *arguments):
+        append(path, *arguments)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stores.storage, "append", stop)
+        fill(tmp_path, range(30, 40))
+
+    read_back(tmp_path, range(1))
+    assert list(open_rows(tmp_path).index) == make_digests(range(1))
+
+
 def test_full_disk_is_named_and_the_store_goes_on(tmp_path):
     fill(tmp_path, range(3))
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)

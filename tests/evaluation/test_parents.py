@@ -35,6 +35,7 @@ def test_parents_may_have_parents_and_a_class_may_have_none(read):
 
 UNUSABLE = {
     "bird,Animalia": "line 3: 'bird' is no new name",
+    "frog,bird": "line 3: 'bird' is no parent: it is a class",
     "A,B\nB,C\nC,A": "line 3: 'B' is no parent: it lies below itself",
 }
 
@@ -43,6 +44,21 @@ UNUSABLE = {
 def test_file_that_contradicts_itself_is_named_with_its_line(read, rows):
     with pytest.raises(ValueError, match=f"parents.csv, {UNUSABLE[rows]}"):
         read(f"class,parent\nbird,A\n{rows}\n")
+
+
+def test_a_row_that_stands_twice_is_one(read):
+    assert read("class,parent\nbird,A\nbird,A\n") == {"bird": "A"}
+
+
+def test_names_that_differ_in_capitals_alone_are_noted(read, capsys):
+    read("class,parent\nbird,Insect\nfrog,insect\n")
+
+    assert "these stay apart: Insect, insect." in capsys.readouterr().out
+
+
+def test_another_header_is_an_error_that_shows_the_right_one(read):
+    with pytest.raises(ValueError, match="header: class,parent"):
+        read("child,parent\nbird,A\n")
 
 
 def test_a_class_that_left_the_split_is_passed_over_with_a_note(read, capsys):
