@@ -20,6 +20,10 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
+class FullDiskError(OSError):
+    """A disk, or a quota, has no room."""
+
+
 @contextlib.contextmanager
 def atomic_write(path: Path):
     """Yield a temporary name beside `path` and rename it to `path` once the block has succeeded.
@@ -105,7 +109,7 @@ def explain_full_disk(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        raise OSError(
+        raise FullDiskError(
             f"{path} could not be written: {error}: make room, or name another folder, and run again."
         ) from error
 
@@ -124,7 +128,7 @@ def require_room(folder: Path, needed: int, purpose: str) -> None:
     with tempfile.TemporaryFile(dir=folder):
         lack = needed - shutil.disk_usage(folder).free
     if lack > 0:
-        raise OSError(
+        raise FullDiskError(
             f"{folder} lacks {lack / 1e6:,.1f} MB for {purpose}: make room there, or name another folder."
         )
 

@@ -1,34 +1,31 @@
 """Archives, here or on the web, unpacked once, whole, and nowhere but into their folder; data of Kaggle."""
 
-import contextlib
-import errno
 import os
 import shutil
 import tarfile
 import urllib.request
 import zipfile
 import zlib
-from http.client import HTTPException
 from pathlib import Path
-from ssl import SSLError
-from urllib.error import URLError
 
 import pandas as pd
 from tqdm.utils import CallbackIOWrapper
 
-from lib.base.storage import acquire_lock, require_room
+from lib.base.storage import (
+    FullDiskError,
+    acquire_lock,
+    explain_full_disk,
+    require_room,
+)
 from lib.base.work import show_progress
 from lib.base.workspace import Workspace, read_table
 from lib.data.listing import TWICE
 
 DEMO = Path(__file__).with_name("demo.zip")
 TIMEOUT = 60  # seconds without a byte, until a download is given up
-OF_NETWORKS = (URLError, HTTPException, TimeoutError, ConnectionError, SSLError)
 END = 1 << 24  # bytes behind the last file of a tar that are looked at
-
-
-class DamagedError(OSError):
-    """An archive can't be unpacked on any machine."""
+# What is no fault of an archive: a full disk, a Python that is too old.
+OF_MACHINES = (FullDiskError, ImportError)
 
 
 def unpack(archive: Path, scratch: Path, encoding: str | None = None) -> Path:
@@ -38,8 +35,8 @@ def unpack(archive: Path, scratch: Path, encoding: str | None = None) -> Path:
         encoding: of its names, as Python calls it; None takes UTF-8 or, of a ZIP file with other names, cp437.
 
     Raises:
-        DamagedError: The archive is damaged, or would write outside its folder.
-        OSError: There is too little room, or this machine can't unpack it.
+        OSError: The archive is damaged, would write outside its folder, or there is no room.
+        ImportError: This Python can't unpack it safely.
     """
     state = archive.stat()
     place = zlib.crc32(f"{archive}{encoding or ''}".encode())
@@ -50,33 +47,24 @@ def unpack(archive: Path, scratch: Path, encoding: str | None = None) -> Path:
     with acquire_lock(folder.with_suffix(".lock")):
         if known.exists() and known.read_text() == _sum_sizes(folder):
             return folder
-        with _tell_damage(archive, folder):
+        known.unlink(missing_ok=True)
+        try:
             # tar first: one whose last member is a zip file would pass for that.
             open_archive = _open_tar if tarfile.is_tarfile(archive) else _open_zip
             packed, members, size = open_archive(archive, encoding)
-        with packed:
-            require_room(scratch, size, f"what {archive} holds")
-            with _tell_damage(archive, folder):
+            with packed, explain_full_disk(folder):
+                require_room(scratch, size, f"what {archive} holds")
                 packed.extractall(folder, members)
                 known.write_text(_sum_sizes(folder))
+        except OF_MACHINES:
+            raise
+        # Damage shows itself in many ways, a link to nothing and a missing password in others.
+        except Exception as error:
+            raise OSError(f"{archive} can't be unpacked: {error}") from error
+        finally:
+            if not known.exists():
+                shutil.rmtree(folder, ignore_errors=True)
     return folder
-
-
-@contextlib.contextmanager
-def _tell_damage(archive, folder):
-    """Say in any error that this archive can't be unpacked, and leave no folder."""
-    try:
-        yield
-    # Damage shows itself in many ways, a missing password in others.
-    except Exception as error:
-        shutil.rmtree(folder, ignore_errors=True)
-        # A disk's have numbers; that of a link to nowhere is the archive's.
-        number = getattr(error, "errno", None)
-        is_damage = number in (None, errno.ENOENT)
-        if isinstance(error, NotImplementedError):
-            is_damage = False
-        kind = DamagedError if is_damage else OSError
-        raise kind(f"{archive} can't be unpacked: {error}") from error
 
 
 def _sum_sizes(folder):
@@ -88,7 +76,7 @@ def _sum_sizes(folder):
 def _open_tar(archive, encoding):
     """Open a tar, which has to be whole; list what it holds, and say how far that reaches."""
     if not hasattr(tarfile, "data_filter"):
-        raise NotImplementedError("for a .tar file Python 3.11.4 or later is needed")
+        raise ImportError(f"{archive} needs Python 3.11.4 or later to be unpacked.")
     packed = tarfile.open(archive, encoding=encoding)
     # It refuses what leads out, through a link, too; and what is unpacked can be read and replaced.
     packed.extraction_filter = tarfile.data_filter
@@ -108,7 +96,11 @@ def _open_zip(archive, encoding):
         packed = zipfile.ZipFile(archive, metadata_encoding=encoding or "utf-8")
     except UnicodeDecodeError:
         packed = zipfile.ZipFile(archive)
-        _note_encoding(archive, packed.infolist())
+        odd = next(name for name in packed.namelist() if not name.isascii())
+        print(
+            f"Note: names in {archive} are read as cp437, say {odd!r}. If they are of another encoding, write it "
+            'into the paths file: "encoding": "cp932" for Japanese.'
+        )
     members = packed.infolist()
     # Windows may divide folders so; in other archives it is a part of a letter of Japanese.
     if not any("/" in member.filename for member in members):
@@ -118,17 +110,6 @@ def _open_zip(archive, encoding):
     return packed, members, sum(member.file_size for member in members)
 
 
-def _note_encoding(archive, members):
-    """Show a name that is not of the expected encoding."""
-    # Those with this flag say that they are UTF-8.
-    others = [each.filename for each in members if not each.flag_bits & 0x800]
-    first = next(name for name in others if not name.isascii())
-    print(
-        f"Note: names in {archive} are read as cp437, say {first!r}. If they are of another encoding, write it "
-        'into the paths file: "encoding": "cp932" for Japanese.'
-    )
-
-
 def _check_names(members, attribute, is_folder):
     """Refuse names that lead up; a later file of one name gets an ending by which 01 lists it."""
     taken = set()
@@ -136,10 +117,11 @@ def _check_names(members, attribute, is_folder):
         name = getattr(member, attribute)
         if name.startswith("/") or ".." in name.split("/"):
             raise ValueError(f"{name!r} may lead out of its folder")
-        while os.path.normpath(name) in taken and not is_folder(member):
+        name = os.path.normpath(name)
+        while name in taken and not is_folder(member):
             name += TWICE
-        taken.add(os.path.normpath(name))
-        setattr(member, attribute, name)
+            setattr(member, attribute, name)
+        taken.add(name)
 
 
 def unpack_demo(folder: Path) -> None:
@@ -175,17 +157,20 @@ def fetch_archive(address: str, scratch: Path, encoding: str | None = None) -> P
         OSError: There is no network, room, or whole archive at that address.
     """
     archive = scratch / f"download_{zlib.crc32(address.encode()):08x}"
-    try:
-        with acquire_lock(archive.with_suffix(".lock")):
+    with acquire_lock(archive.with_suffix(".lock")):
+        try:
             if not archive.exists():
                 _download(address, archive)
-        return unpack(archive, scratch, encoding)
-    except (DamagedError, *OF_NETWORKS) as error:
-        archive.unlink(missing_ok=True)
-        raise OSError(
-            f"{address} gives no archive ({error}). Without internet choose the demo, or a folder; else write the "
-            "address of the .zip or .tar file itself, not of a page about it, and run again, which begins anew."
-        ) from error
+            return unpack(archive, scratch, encoding)
+        except OF_MACHINES:
+            raise
+        except Exception as error:
+            archive.unlink(missing_ok=True)
+            raise OSError(
+                f"{address} gives no archive ({error}). Without internet choose the demo, or a folder; else write "
+                "the address of the .zip or .tar file itself, not of a page about it, and run again, which begins "
+                "anew."
+            ) from error
 
 
 def _download(address, archive):

@@ -3,7 +3,6 @@
 import os
 import socket
 import sys
-from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from unittest import mock
@@ -97,7 +96,7 @@ def test_download_stays_where_another_run_unpacks_it(ws, archive, monkeypatch):
     path.unlink()
 
     with monkeypatch.context() as patch:
-        refuse = mock.Mock(side_effect=[nullcontext(), OSError("in use by another")])
+        refuse = mock.Mock(side_effect=OSError("in use by another run"))
         patch.setattr(archives, "acquire_lock", refuse)
         with pytest.raises(OSError, match="^in use by another"):
             archives.fetch_archive(address, ws.scratch)

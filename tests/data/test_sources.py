@@ -341,7 +341,7 @@ def test_a_python_that_unpacks_no_tar_safely_is_named(ws, monkeypatch):
     archive = pack(ws.results / "a.tar", {"cat/1.png": b"x"})
     monkeypatch.delattr(tarfile, "data_filter")
 
-    with pytest.raises(OSError, match="Python 3.11.4 or later"):
+    with pytest.raises(ImportError, match="a.tar needs Python 3.11.4 or later"):
         archives.unpack(archive, ws.scratch)
 
 
