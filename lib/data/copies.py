@@ -1,6 +1,5 @@
-"""Equal and alike pictures: knows which files show the same, by content, by hashes and by detail."""
+"""Pictures that show the same, as hashes and detail tell."""
 
-from collections.abc import Iterable
 from functools import partial
 from multiprocessing.pool import ThreadPool
 
@@ -11,9 +10,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from lib.base.machine import count_cores
 from lib.base.work import show_progress
-from lib.data.findings import find
 from lib.data.hashes import ORDER, find_candidates
-from lib.data.split import find_groups
 from lib.data.store import Selection
 
 # Of fine detail: altered photographs have 0.8 and more, two X-rays 0.5.
@@ -27,24 +24,6 @@ MIN_FRAMES = 64  # that neighbours connect, below which they aren't called a fil
 MIN_DETAIL = 1  # grey levels (deviation) below which there is none
 # Of the search for an overlay.
 STOP = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 30, 1e-4)
-
-
-def find_duplicates(pictures: pd.DataFrame) -> pd.DataFrame:
-    """Return the findings of pictures with equal content, which all stay, in one part.
-
-    Args:
-        pictures: Columns file, label and digest.
-    """
-    return _describe_groups(pictures, pictures.digest, "duplicate", "kept, same part")
-
-
-def _describe_groups(pictures, groups, problem, action):
-    """Return the findings of pictures that share a group; those of several classes have a word of theirs."""
-    labels = pictures.label.groupby(groups)
-    is_found = labels.transform("size") > 1
-    in_two_classes = labels.transform("nunique") > 1
-    words = np.where(in_two_classes, f"{problem}_other_class", problem)
-    return find(pictures.file[is_found], words[is_found], action)
 
 
 def find_near_duplicates(
@@ -105,19 +84,6 @@ def _connect(pixels, candidates, films, max_misses):
                 elif groups.merge(pair.a, pair.b):
                     edges.append(pair.Index)
     return candidates.loc[edges], groups
-
-
-def describe_pairs(
-    pictures: pd.DataFrame, bonds: Iterable[tuple[str, str]]
-) -> pd.DataFrame:
-    """Return the findings of pictures that look alike, and which of them look like another class.
-
-    Args:
-        pictures: Columns file, label and digest, of which none occurs twice.
-        bonds: Pairs of digests of pictures that look alike, (k, 2).
-    """
-    groups = find_groups(pictures[["digest"]], bonds)
-    return _describe_groups(pictures, groups, "near_duplicate", "kept")
 
 
 def _agree(pixels, pair):

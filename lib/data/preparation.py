@@ -1,11 +1,11 @@
-"""Preparation: which pictures look alike, what classes lack, and which new pictures are no news."""
+"""Preparation: what classes lack, and which pictures look alike."""
 
 import numpy as np
 import pandas as pd
 
 from lib.base.escapes import list_some
 from lib.base.workspace import Workspace
-from lib.data import copies, pixels, split
+from lib.data import copies, pixels
 from lib.data.findings import list_checks
 
 MIN_PER_CLASS = 5
@@ -73,23 +73,3 @@ def find_bonds(ws: Workspace, pictures: pd.DataFrame, image_size: int) -> np.nda
     pairs = copies.find_near_duplicates(thumbnails, detail)
     digests = contents.digest.to_numpy()
     return digests[pairs[["a", "b"]]]
-
-
-def group_new(
-    ws: Workspace, new: pd.DataFrame, known: pd.DataFrame, image_size: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Group new pictures, and tell which of them are no news: one of their group equals or looks like one of the split.
-
-    Args:
-        new: columns file, digest and group, "" for none, of pictures that were decoded.
-        known: columns file and digest, of the split.
-        image_size: the side of the pixels that are compared.
-
-    Returns:
-        int (n,), the group of each; bool (n,), whether it is known.
-    """
-    both = pd.concat([new, known.assign(group="")], ignore_index=True)
-    bonds = find_bonds(ws, both, image_size)
-    groups = split.find_groups(both, bonds)
-    of_new, of_known = np.split(groups, [len(new)])
-    return of_new, np.isin(of_new, of_known)

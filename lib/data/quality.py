@@ -1,8 +1,7 @@
-"""Quality: what is measured of a picture when it is decoded, and which are doubtful."""
+"""Quality: what is measured of a picture when it is decoded."""
 
 import cv2
 import numpy as np
-import pandas as pd
 
 from lib.data.pictures import Decoded
 
@@ -23,12 +22,6 @@ FACTS = np.dtype(
 )
 # What pictures.csv tells: all but the thumbnail.
 MEASURED = list(FACTS.names[:-1])
-MIN_SIDE = 32  # pixels
-MAX_ELONGATION = 4
-MIN_CONTRAST = 4  # grey levels
-MIN_BRIGHTEST = 48
-MAX_DARKEST = 208
-MIN_SHARPNESS = 0.15
 
 
 def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
@@ -63,42 +56,3 @@ def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
         thumbnail,
     )
     return np.array(facts, FACTS)
-
-
-def find_doubts(table: pd.DataFrame) -> pd.DataFrame:
-    """Tell which pictures may be of little use: for each word of doubt a column of bools.
-
-    Args:
-        table: the facts of pictures.
-    """
-    narrow = np.minimum(table.width, table.height)
-    wide = np.maximum(table.width, table.height)
-    is_plain = table.contrast < MIN_CONTRAST
-    # A smaller picture is enlarged before it is measured, which blurs any.
-    is_measurable = ~is_plain & (narrow >= SIDE)
-    doubts = {
-        "tiny": narrow < MIN_SIDE,
-        "sliver": wide > MAX_ELONGATION * narrow,
-        "one_colour": is_plain,
-        "very_dark": table.brightest < MIN_BRIGHTEST,
-        "very_bright": table.darkest > MAX_DARKEST,
-        "blurred": is_measurable & (table.sharpness < MIN_SHARPNESS),
-        "more_frames": table.frames > 1,
-        "white_of_12_bits": table.dim,
-    }
-    return pd.DataFrame(doubts)
-
-
-def describe_darkness(table: pd.DataFrame) -> str:
-    """Return the note on pictures of 16 bits that may have 12, as those of cameras and microscopes; else "".
-
-    Args:
-        table: the facts of pictures.
-    """
-    count = table.dim.sum()
-    if not count:
-        return ""
-    return (
-        f"Note: {count:,} of {len(table):,} pictures have 16 bits, and no sample above 4,095: nearly black, since "
-        "white is 65,535. If they are of 12 bits, magick mogrify -evaluate multiply 16 *.png mends copies of them."
-    )

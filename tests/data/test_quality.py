@@ -2,6 +2,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import run_cells
 from drawing import draw_picture
 from PIL import Image, ImageFilter
 
@@ -25,7 +26,10 @@ def measure(*shown, frames=1, dim=False):
 
 def list_doubts(*shown, **facts):
     """Return the words of doubt that any of some pictures gets."""
-    doubts = quality.find_doubts(measure(*shown, **facts))
+    known = run_cells(
+        "01_data_prep", ["doubt-rules"], {"whole": measure(*shown, **facts)}
+    )
+    doubts = known["doubts"]
     return [word for word, doubt in doubts.items() if doubt.any()]
 
 
@@ -88,8 +92,12 @@ def test_file_of_several_frames_is_named():
     assert list_doubts(PICTURE, frames=3) == ["more_frames"]
 
 
-def test_pictures_that_may_have_12_bits_are_named_and_counted_in_a_note():
+def test_pictures_that_may_have_12_bits_are_named_and_counted_in_a_note(capsys):
     assert list_doubts(PICTURE, dim=True) == ["white_of_12_bits"]
     both = pd.concat([measure(PICTURE, PICTURE, dim=True), measure(PICTURE)])
-    assert quality.describe_darkness(both).startswith("Note: 2 of 3 pictures")
-    assert quality.describe_darkness(measure(PICTURE)) == ""
+    cells = ["doubt-rules", "doubt-notes"]
+
+    run_cells("01_data_prep", cells, {"whole": both})
+    assert "Note: 2 of 3 pictures have 16 bits" in capsys.readouterr().out
+    run_cells("01_data_prep", cells, {"whole": measure(PICTURE)})
+    assert not capsys.readouterr().out

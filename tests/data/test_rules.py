@@ -27,9 +27,10 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import run_cells
 
 from lib.base.workspace import REPOSITORY, Workspace
-from lib.data import labels, pixels, quality, series, sources, split
+from lib.data import labels, pixels, series, sources, split
 from lib.data.findings import LEFT_OUT, find, list_checks
 
 README = REPOSITORY / "notebooks/README.md"
@@ -120,8 +121,9 @@ class Example:
         print(series.describe_series(listed))
         if self.is_decoded:
             decoded, _ = pixels.decode_pictures(ws, train, listed, [8])
-            print(quality.describe_darkness(decoded))
-            for word, is_doubtful in quality.find_doubts(decoded).items():
+            cells = ["doubt-rules", "doubt-notes"]
+            known = run_cells("01_data_prep", cells, {"whole": decoded})
+            for word, is_doubtful in known["doubts"].items():
                 doubts = find(decoded.file[is_doubtful], word, "kept")
                 odd = pd.concat([odd, doubts])
         words = {row.file: [row.label, row.part] for row in listed.itertuples()}
