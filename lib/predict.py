@@ -16,7 +16,6 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import joblib
-import pandas as pd
 
 from lib.base.escapes import list_some
 from lib.base.machine import stderr_to
@@ -28,10 +27,8 @@ from lib.base.paths_file import (
 )
 from lib.base.storage import require_room
 from lib.base.workspace import Workspace, write_table
-from lib.data import pixels, sorting
-from lib.data.label_files import read_columns
+from lib.data import preparation, sorting
 from lib.data.labels import list_files
-from lib.data.series import name_bursts
 from lib.models.record import read_record
 
 EXAMPLES = """typically:
@@ -173,7 +170,7 @@ def _predict(options, record, scratch):
     files = list_files(options.pictures)
     folders = [Path(), *filter(Path.is_dir, map(Path, options.pictures))]
     ws = Workspace(Path(), Path(), scratch)
-    asked = form_groups(options.group_by, ws, files, folders)
+    asked = preparation.form_groups(options.group_by, ws, files, folders)
     kept = scratch / "answers"
     goes_on = False
     if options.csv:
@@ -226,31 +223,6 @@ def _remove_answers(kept):
     for path in sorted(kept.iterdir(), key=lambda path: path.name == MARKER):
         path.unlink()
     kept.rmdir()
-
-
-def form_groups(
-    how: str | None, ws: Workspace, files: list[str], folders: list[Path]
-) -> pd.DataFrame:
-    """Return columns file and group, and taken, the date of Exif, if that makes groups.
-
-    Args:
-        how: the folder of each file is its group; or time, its burst, as 01 makes them; or that of a CSV
-            file of columns file and group. A file without a group is its own.
-        folders: what names of that file may be relative to, see `read_columns`.
-    """
-    asked = pd.DataFrame({"file": files})
-    paths = asked.file.map(os.path.abspath)
-    groups = paths
-    if how == "folder":
-        groups = paths.map(os.path.dirname)
-    elif how == "time":
-        dated, _ = pixels.decode_pictures(ws, Path.cwd(), asked, [])
-        asked = asked.merge(dated[["file", "taken"]], how="left")
-        groups = name_bursts(asked.assign(file=paths, label=""))
-    elif how:
-        given = read_columns(Path(how), ["group"], files, folders)
-        groups = given.group.replace("", None).reset_index(drop=True)
-    return asked.assign(group=groups).fillna({"group": paths})
 
 
 if __name__ == "__main__":

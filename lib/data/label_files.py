@@ -10,7 +10,7 @@ import pandas as pd
 from lib.base.paths_file import check_exists, find_part
 from lib.data.findings import LEFT_OUT, find
 from lib.data.names import NOTHING, clean, match_files
-from lib.data.pictures import PictureError, hash_content, read_file
+from lib.data.pictures import hash_file
 
 COLUMNS = "file label part group".split()
 # Other words for our names of columns, of which the first that is there counts.
@@ -120,8 +120,8 @@ def read_rows(
         print(f"Note: {said}")
     if "digest" not in rows:
         return rows
-    paths = rows.file.map(folders[0].joinpath)
-    is_other = list(map(_is_other, paths, rows.digest))
+    contents = rows.file.map(folders[0].joinpath).map(hash_file)
+    is_other = (rows.digest != "") & (rows.digest != contents) & (rows.problem == "")
     return rows.assign(problem=rows.problem.mask(is_other, "other_content"))
 
 
@@ -141,15 +141,6 @@ def _match_rows(path, files, folders, needed):
     problem = np.select([fits_none, fits_several], words, "")
     file = meant.where(problem == "", names[column])
     return rows.drop(columns=names).assign(file=file, problem=problem)
-
-
-def _is_other(path, digest):
-    """Tell whether a file has another content than that of a digest; of none, or unreadable, nobody can tell."""
-    try:
-        known = hash_content(read_file(path))
-        return digest not in ("", known)
-    except PictureError:
-        return False
 
 
 def read_columns(

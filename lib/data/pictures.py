@@ -137,6 +137,14 @@ def hash_content(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
+def hash_file(path: Path) -> str:
+    """Return the digest of a file, "" where it can't be read."""
+    try:
+        return hash_content(read_file(path))
+    except PictureError:
+        return ""
+
+
 def decode(data: bytes, min_side: int) -> Decoded:
     """Decode the first picture of a file, turned as Exif says, on white where transparent.
 

@@ -145,15 +145,8 @@ def locate(folder: Path, rows: pd.DataFrame) -> list[Path]:
         OSError: One has another content than column digest says, or is gone.
     """
     paths = [folder / file for file in rows.file]
-    _require_unchanged(folder, rows, list(map(_hash_file, paths)))
+    _require_unchanged(folder, rows, list(map(pictures.hash_file, paths)))
     return paths
-
-
-def _hash_file(path):
-    try:
-        return pictures.hash_content(pictures.read_file(path))
-    except pictures.PictureError:
-        return ""
 
 
 def _require_unchanged(folder, rows, digests):

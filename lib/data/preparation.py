@@ -1,4 +1,7 @@
-"""Preparation: what classes lack, and which pictures look alike."""
+"""Preparation: what classes lack, which pictures look alike, and groups of new pictures."""
+
+import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,6 +10,8 @@ from lib.base.escapes import list_some
 from lib.base.workspace import Workspace
 from lib.data import copies, pixels
 from lib.data.findings import list_checks
+from lib.data.label_files import read_columns
+from lib.data.series import name_bursts
 
 MIN_PER_CLASS = 5
 # Columns beside the probabilities of classes, in the tables of answers.
@@ -73,3 +78,28 @@ def find_bonds(ws: Workspace, pictures: pd.DataFrame, image_size: int) -> np.nda
     pairs = copies.find_near_duplicates(thumbnails, detail)
     digests = contents.digest.to_numpy()
     return digests[pairs[["a", "b"]]]
+
+
+def form_groups(
+    how: str | None, ws: Workspace, files: list[str], folders: list[Path]
+) -> pd.DataFrame:
+    """Return columns file and group, and taken, the date of Exif, if that makes groups.
+
+    Args:
+        how: the folder of each file is its group; or time, its burst, as 01 makes them; or that of a CSV
+            file of columns file and group. A file without a group is its own.
+        folders: what names of that file may be relative to, see `read_columns`.
+    """
+    asked = pd.DataFrame({"file": files})
+    paths = asked.file.map(os.path.abspath)
+    groups = paths
+    if how == "folder":
+        groups = paths.map(os.path.dirname)
+    elif how == "time":
+        dated, _ = pixels.decode_pictures(ws, Path.cwd(), asked, [])
+        asked = asked.merge(dated[["file", "taken"]], how="left")
+        groups = name_bursts(asked.assign(file=paths, label=""))
+    elif how:
+        given = read_columns(Path(how), ["group"], files, folders)
+        groups = given.group.replace("", None).reset_index(drop=True)
+    return asked.assign(group=groups).fillna({"group": paths})

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from lib.base.escapes import list_some
-from lib.base.paths_file import KAGGLE, find_part
+from lib.base.paths_file import KAGGLE, find_part, require_apart
 from lib.base.workspace import Workspace
 from lib.data import archives
 from lib.data.listing import holds_pictures, list_folders, may_be_picture
@@ -20,11 +20,16 @@ def open_folder(ws: Workspace, key: str) -> Path:
 
     Raises:
         OSError: It holds no picture; else as `unpack`, `fetch_archive` and `fetch_from_kaggle`.
-        ValueError: It isn't clear which folder is meant, or that of test lies in that of train.
+        ValueError: It isn't clear which folder is meant, or those of test and train lie in one another.
     """
     folder = _trace(ws, key)[-1]
     if key == "train" and ws.test and Path(ws.test).is_dir():
-        _require_apart(_trace(ws, "test")[-1], folder)
+        test = _trace(ws, "test")[-1]
+        # A class may be a link.
+        learned = [
+            ("train", each.resolve()) for each in [folder, *list_folders(folder)]
+        ]
+        require_apart("test", test.resolve(), learned)
     if holds_pictures(folder):
         return folder
     names = list_some(os.listdir(folder))
@@ -32,16 +37,6 @@ def open_folder(ws: Workspace, key: str) -> Path:
         f"{folder} holds no picture; in it are: {names}. Put pictures there, or name another "
         f'folder, or an archive itself, as "{key}" in drive_paths.json.'
     )
-
-
-def _require_apart(test, train):
-    """Raise a ValueError where new pictures lie in the folder of a class, which may be a link."""
-    for folder in [train, *list_folders(train)]:
-        if test.resolve().is_relative_to(folder.resolve()):
-            raise ValueError(
-                f'"test" is {test}, which lies in {folder}, where "train" has pictures to learn from: move it '
-                "elsewhere."
-            )
 
 
 def find_validation(ws: Workspace) -> Path | None:

@@ -353,7 +353,7 @@ def test_new_pictures_within_the_folders_to_learn_from_are_refused(ws, give, tmp
 
     for test in ("new", "cat/new", "cat", ".", "../linked"):
         within = replace(ws, train=given, test=given / test)
-        with pytest.raises(ValueError, match='"test" is .* "train" has .* move it'):
+        with pytest.raises(ValueError, match='"test" is .* "train" is .* neither'):
             sources.open_folder(within, "train")
 
 

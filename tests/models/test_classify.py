@@ -21,6 +21,7 @@ from scipy.special import softmax
 from lib import answering, predict
 from lib.base.paths_file import ABOUT
 from lib.base.workspace import read_table, write_table
+from lib.data import preparation
 from lib.data.labels import list_new_pictures
 from lib.data.pictures import load
 from lib.models import classify, saved
@@ -334,7 +335,7 @@ def test_a_picture_without_a_group_is_alone(tmp_path):
     groups.write_text("file,group\n0.png,1.png\n1.png,\n2.png,1.png\n")
     files = [str(tmp_path / f"{number}.png") for number in range(4)]
 
-    found = predict.form_groups(str(groups), None, files, [tmp_path])
+    found = preparation.form_groups(str(groups), None, files, [tmp_path])
 
     assert list(found.group) == ["1.png", files[1], "1.png", files[3]]
 
@@ -562,7 +563,7 @@ def test_one_folder_is_one_group_however_it_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     files = ["red/0.png", str(tmp_path / "red/1.png"), "./red/2.png", "blue/3.png"]
 
-    found = predict.form_groups("folder", None, files, [])
+    found = preparation.form_groups("folder", None, files, [])
 
     assert list(found.group) == [str(tmp_path / "red")] * 3 + [str(tmp_path / "blue")]
 
