@@ -1,5 +1,6 @@
 """Archives, here or on the web, unpacked once, whole, and nowhere but into their folder; data of Kaggle."""
 
+import errno
 import os
 import shutil
 import tarfile
@@ -23,9 +24,15 @@ from lib.data.listing import TWICE
 
 DEMO = Path(__file__).with_name("demo.zip")
 TIMEOUT = 60  # seconds without a byte, until a download is given up
+UTF_8 = 1 << 11  # the flag of a name in a ZIP that is UTF-8
 END = 1 << 24  # bytes behind the last file of a tar that are looked at
-# What is no fault of an archive: a full disk, a Python that is too old.
-OF_MACHINES = (FullDiskError, ImportError)
+# These are no faults of an archive, nor is an error of the system with one of the numbers.
+OF_MACHINES = (FullDiskError, ImportError, MemoryError, PermissionError)
+NUMBERS = (errno.EIO, errno.EMFILE, errno.ENFILE, errno.EROFS)
+
+
+class DamagedArchiveError(OSError):
+    """An archive that is not whole, or holds what can't be unpacked anywhere."""
 
 
 def unpack(archive: Path, scratch: Path, encoding: str | None = None) -> Path:
@@ -35,7 +42,8 @@ def unpack(archive: Path, scratch: Path, encoding: str | None = None) -> Path:
         encoding: of its names, as Python calls it; None takes UTF-8 or, of a ZIP file with other names, cp437.
 
     Raises:
-        OSError: The archive is damaged, would write outside its folder, or there is no room.
+        DamagedArchiveError: The archive is damaged, or would write outside its folder.
+        OSError: The disk has no room, or fails.
         ImportError: This Python can't unpack it safely.
     """
     state = archive.stat()
@@ -60,7 +68,11 @@ def unpack(archive: Path, scratch: Path, encoding: str | None = None) -> Path:
             raise
         # Damage shows itself in many ways, a link to nothing and a missing password in others.
         except Exception as error:
-            raise OSError(f"{archive} can't be unpacked: {error}") from error
+            if getattr(error, "errno", None) in NUMBERS:
+                raise
+            raise DamagedArchiveError(
+                f"{archive} can't be unpacked: {error}"
+            ) from error
         finally:
             if not known.exists():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -96,7 +108,10 @@ def _open_zip(archive, encoding):
         packed = zipfile.ZipFile(archive, metadata_encoding=encoding or "utf-8")
     except UnicodeDecodeError:
         packed = zipfile.ZipFile(archive)
-        odd = next(name for name in packed.namelist() if not name.isascii())
+        names = [
+            each.filename for each in packed.infolist() if not each.flag_bits & UTF_8
+        ]
+        odd = next(name for name in names if not name.isascii())
         print(
             f"Note: names in {archive} are read as cp437, say {odd!r}. If they are of another encoding, write it "
             'into the paths file: "encoding": "cp932" for Japanese.'
@@ -154,34 +169,39 @@ def fetch_archive(address: str, scratch: Path, encoding: str | None = None) -> P
         encoding: as of `unpack`.
 
     Raises:
-        OSError: There is no network, room, or whole archive at that address.
+        OSError: There is no network, no room, or no whole archive at that address.
     """
     archive = scratch / f"download_{zlib.crc32(address.encode()):08x}"
     with acquire_lock(archive.with_suffix(".lock")):
+        if not archive.exists():
+            _download(address, archive)
         try:
-            if not archive.exists():
-                _download(address, archive)
             return unpack(archive, scratch, encoding)
-        except OF_MACHINES:
-            raise
-        except Exception as error:
-            archive.unlink(missing_ok=True)
+        except DamagedArchiveError as error:
+            archive.unlink()
             raise OSError(
-                f"{address} gives no archive ({error}). Without internet choose the demo, or a folder; else write "
-                "the address of the .zip or .tar file itself, not of a page about it, and run again, which begins "
-                "anew."
+                f"{address} gives no whole archive ({error}). Write the address of the .zip or .tar file itself, "
+                "not of a page about it, and run again, which begins anew."
             ) from error
 
 
 def _download(address, archive):
     """Write what an address gives to a file, which gets its name at the end; `unpack` tells if it is whole."""
     part = archive.with_suffix(".part")
-    with urllib.request.urlopen(address, timeout=TIMEOUT) as response:
-        total = int(response.headers.get("Content-Length", 0))
-        require_room(archive.parent, total, "the download")
-        bar = show_progress(desc="download", total=total, unit="B", unit_scale=True)
-        with bar, part.open("wb") as file:
-            shutil.copyfileobj(CallbackIOWrapper(bar.update, response), file)
+    try:
+        with urllib.request.urlopen(address, timeout=TIMEOUT) as response:
+            total = int(response.headers.get("Content-Length", 0))
+            require_room(archive.parent, total, "the download")
+            bar = show_progress(desc="download", total=total, unit="B", unit_scale=True)
+            with bar, part.open("wb") as file:
+                shutil.copyfileobj(CallbackIOWrapper(bar.update, response), file)
+    except FullDiskError:
+        raise
+    # A network fails in many ways, an address that is none in others.
+    except Exception as error:
+        raise OSError(
+            f"{address} can't be downloaded: {error}. Without internet choose the demo, or a folder."
+        ) from error
     part.rename(archive)
 
 
