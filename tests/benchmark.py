@@ -35,10 +35,11 @@ from keras import layers
 from PIL import Image
 from scipy import fft
 
+from lib import predict
 from lib.base import machine, storage, workspace
-from lib.data import generators, pixels, split
+from lib.data import generators, pictures, pixels, split
 from lib.data.labels import list_pictures
-from lib.models import backbones, keys, networks, parts, training
+from lib.models import backbones, keys, networks, parts, saved, training
 from lib.models.features import cached_features
 from lib.runner import choose_notebooks
 
@@ -368,6 +369,82 @@ def measure_copies(root: Path, count: int = 1_000_000, planted: int = 10_000) ->
     }
 
 
+def draw_alike(path: Path, count: int) -> None:
+    """Draw patterns that vary about a common one, as X-rays do."""
+    rng, block = np.random.default_rng(0), 10_000
+    frequency = np.hypot(*np.mgrid[:16, :16]).clip(1)[..., None]
+    common = rng.standard_normal((16, 16, 1), np.float32)
+    thumbnails = np.memmap(path, np.uint8, "w+", shape=(count, 16, 16, 3))
+    for start in range(0, count, block):
+        size = min(block, count - start)
+        own = rng.standard_normal((size, 16, 16, 1), np.float32)
+        waves = (common + 0.65 * own) / frequency**1.5
+        pattern = 150 * fft.idctn(waves, axes=(1, 2), norm="ortho") + 128
+        thumbnails[start : start + size] = pattern.clip(0, 255)
+
+
+def measure_alike(root: Path, count: int = 20_000) -> dict:
+    """Measure the search for copies among pictures that are all much alike."""
+    root.mkdir(exist_ok=True, parents=True)
+    draw_alike(root / "thumbnails", count)
+    script = (
+        "import sys, time; import numpy as np; from lib.data import hashes\n"
+        f"thumbnails = np.memmap(sys.argv[1], np.uint8, 'r', shape=({count}, 16, 16, 3))\n"
+        "started = time.process_time(); pairs = hashes.find_candidates(thumbnails)\n"
+        "print(time.process_time() - started, len(pairs))"
+    )
+    printed, peak = run_watched(script, root / "thumbnails")
+    seconds, pairs = map(float, printed.split())
+    return {
+        "what": f"look-alikes among {count:,} drawn much alike, CPU seconds",
+        "ours": seconds,
+        "unit": "s",
+        "note": f"{pairs:,.0f} candidates, peak anonymous memory {peak:.2f} GB",
+    }
+
+
+def measure_classes(root: Path, count: int = 10_000, classes: int = 1_000) -> dict:
+    """Measure the memory of 01 with many classes."""
+    draw_photographs(root / "train", count, (120, 90), classes)
+    paths = {"train": "train", "results": "results", "scratch": "scratch"}
+    (root / "paths.json").write_text(json.dumps(paths))
+    ((peak, seconds),) = run_chain(root / "paths.json", ["--only", "1"])
+    return {
+        "what": f"01: peak RssAnon, {count:,} pictures of {classes:,} classes",
+        "ours": peak,
+        "unit": "GB",
+        "note": f"{seconds:.0f} CPU seconds",
+    }
+
+
+def measure_answers(root: Path, pairs: int = PAIRS, count: int = 2_560) -> dict:
+    """Compare `lib.predict` of JPEGs with one `predict` of their pixels by the same model."""
+    folder = draw_photographs(root / "new", count, (320, 240))
+    backbone = backbones.load_backbone("MobileNetV2", None, TRANSFER_SIZE, {}, None)
+    extractor = parts.build_extractor(backbone)
+    head = keras.Sequential([keras.Input(extractor.output.shape[1:]), layers.Dense(10)])
+    model = keras.Model(extractor.input, head(extractor.output))
+    path = root / "model.keras"
+    model.save(path)
+    names = list("abcdefghij")
+    facts = {"name": "model", "class_names": names, "image_size": TRANSFER_SIZE}
+    facts["file_hash"] = saved.hash_model(path, names)
+    path.with_suffix(".json").write_text(json.dumps(facts))
+    command = [str(path), str(folder), "--csv", str(root / "answers.csv")]
+    files = sorted(folder.rglob("*.jpg"))
+    images = np.stack([pictures.load(file, TRANSFER_SIZE) for file in files])
+    model.predict(images[:1], verbose=0)
+    seconds = []
+    for _ in range(pairs):
+        (root / "answers.csv").unlink(missing_ok=True)
+        asked = time_call(lambda: predict.predict_pictures(command))
+        seconds.append((time_call(lambda: model.predict(images, verbose=0)), asked))
+    what = (
+        f"`lib.predict` of {count:,} JPEGs; left: one `model.predict` of their pixels"
+    )
+    return make_row(what, *zip(*seconds), "s", more_is_better=False)
+
+
 def run_watched(script: str, *arguments) -> tuple[str, float]:
     """Run Python code in a process of its own; return what it prints, and its peak RssAnon in GB."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
@@ -659,6 +736,7 @@ CHOICES = {
     "workers": "about a cluster",
     "million": "up to a million pictures",
     "heads": "about linear heads",
+    "sizes": "about many classes, look-alikes and answers",
     "transfer": "about transfer",
 }
 
@@ -693,6 +771,13 @@ def main(arguments: list[str] | None = None) -> None:
         print_row(row)
 
 
+def measure_sizes(root: Path):
+    """Yield the rows about many classes, look-alikes and answers."""
+    yield measure_alike(root / "alike")
+    yield measure_classes(root / "classes")
+    yield measure_answers(root / "answers")
+
+
 def measure_all(options, root: Path):
     """Yield the rows, as the options choose them."""
     import scale  # which imports this file
@@ -711,6 +796,9 @@ def measure_all(options, root: Path):
     if options.heads:
         yield from measure_heads(root / "heads")
         return
+    if options.sizes:
+        yield from measure_sizes(root)
+        return
     if not options.scale:
         count = 320 if options.quick else 1000
         train = options.photos or draw_photographs(root / "train", count)
@@ -727,6 +815,7 @@ def measure_all(options, root: Path):
     if options.scale or not options.quick:
         yield measure_memory(root)
         yield measure_copies(root / "copies")
+        yield from measure_sizes(root)
         yield from measure_heads(root / "heads")
         yield from measure_scale(root)
         originals = options.photos or draw_photographs(root / "originals", 1000)

@@ -76,6 +76,15 @@ batches = generators.Batches(images, np.arange(count) % 1000, 1000, 32, seed=0)
 for index in range(min(1000, len(batches))):
     batches[index]
 """,
+    f"8 pictures of a store at side {SIDE}, once it is open": """
+from lib.base import workspace
+from lib.data import pixels
+ws = workspace.Workspace(folder / "train", folder / "results", folder)
+rows = pd.DataFrame({"file": "", "digest": [f"{k:032x}" for k in range(8)]})
+assert len(pixels.open_rows(folder, side).index) == count
+started = time.perf_counter()
+assert len(pixels.open_pixels(ws, rows, side)[:]) == 8
+""",
     "metrics: `evaluate`, 10 classes": """
 from lib.evaluation import metrics
 from lib.models.record import Record
@@ -175,7 +184,7 @@ def measure_million(root: Path, counts=COUNTS):
         seconds, peaks = zip(*measured)
         exponents = np.diff(np.log(seconds)) / np.diff(np.log(counts))
         note = (
-            f"{', '.join(f'{s:.2f}' for s in seconds)} s with {', '.join(f'{c:,}' for c in counts)}: "
+            f"{', '.join(f'{s:.3g}' for s in seconds)} s with {', '.join(f'{c:,}' for c in counts)}: "
             f"exponents {', '.join(f'{e:.2f}' for e in exponents)}; peak {peaks[-1]:.2f} GB"
         )
         yield {"what": what, "ours": seconds[-1], "unit": "s", "note": note}

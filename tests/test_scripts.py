@@ -113,6 +113,29 @@ def test_benchmark_finds_planted_copies(tmp_path):
     assert "10 of 10 planted copies found, 0 other pairs" in row["note"]
 
 
+def test_benchmark_measures_pictures_that_are_all_alike(tmp_path):
+    row = benchmark.measure_alike(tmp_path, count=200)
+
+    assert row["ours"] > 0
+
+
+def test_benchmark_measures_many_classes(tmp_path, monkeypatch):
+    # The fixture `whole` measures a chain.
+    monkeypatch.setattr(benchmark, "run_chain", lambda paths, arguments: [(0.5, 9)])
+
+    row = benchmark.measure_classes(tmp_path, count=30, classes=3)
+
+    assert row["ours"] == 0.5
+    assert len(list(tmp_path.rglob("*.jpg"))) == 30
+
+
+def test_benchmark_compares_predict_with_the_model(small, tmp_path):
+    row = benchmark.measure_answers(tmp_path, pairs=1, count=4)
+
+    assert row["report's way"] > 0
+    assert row["ours"] > 0
+
+
 def test_benchmark_cross_validates_a_linear_head(small, tmp_path):
     benchmark.main(["--heads", "--json", str(tmp_path / "rows.json")])
 

@@ -10,7 +10,7 @@ from scipy.cluster.hierarchy import DisjointSet
 
 from lib.base.machine import count_cores
 from lib.base.work import show_progress
-from lib.data.hashes import ORDER, find_candidates
+from lib.data.hashes import ORDER, find_candidates, find_neighbours
 from lib.data.store import Selection
 
 # Of fine detail: altered photographs have 0.8 and more, two X-rays 0.5.
@@ -46,7 +46,7 @@ def find_near_duplicates(
     Returns:
         The pairs as of `find_candidates`.
     """
-    neighbours = find_candidates(thumbnails, max_neighbours=1)
+    neighbours = find_neighbours(thumbnails)
     pairs, groups = _connect(pixels, neighbours, neighbours[:0], MAX_MISSES // 8)
     films = pairs[pairs.a.map(groups.subset_size) > MIN_FRAMES]
     candidates = find_candidates(thumbnails, np.unique(films[["a", "b"]]))

@@ -1,4 +1,7 @@
-"""Hashes of small pictures: which of a million may show the same, within minutes."""
+"""Hashes of small pictures: which may show the same.
+
+Time grows with the pictures, and where many are alike with the pairs that are.
+"""
 
 from collections.abc import Sequence
 from itertools import combinations, islice
@@ -6,6 +9,8 @@ from itertools import combinations, islice
 import numpy as np
 import pandas as pd
 from scipy.fft import dctn
+
+from lib.base.work import show_progress
 
 # 97 % of photographs cut by 2 % on each side pass both, and X-rays of different people.
 MAX_BITS = 8  # of 63, in which hashes may differ
@@ -21,22 +26,27 @@ BLOCK = 4096
 # All bits are dealt to bands, of which four are equal in any pair that is wanted: few of a million are so by chance.
 EQUAL_BANDS = 4
 N_BANDS = MAX_BITS + EQUAL_BANDS
-BANDS = np.arange(64) % N_BANDS
+BANDS = np.packbits(np.arange(64) % N_BANDS == np.arange(N_BANDS)[:, None], axis=1)
+BANDS = BANDS.view(np.uint64)[:, 0]  # the bits of each
+CHOICES = np.array(list(combinations(range(N_BANDS), EQUAL_BANDS)))
+LONG = 60  # seconds after which a bar tells how long it takes
 SCRAMBLE = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio, for Fibonacci hashing
 ORDER = ["distance", "a", "b", "mirrored"]
 
 
-def find_candidates(
-    thumbnails: np.ndarray,
-    frames: Sequence[int] = (),
-    max_neighbours: int | None = None,
-) -> pd.DataFrame:
+def find_neighbours(thumbnails: np.ndarray) -> pd.DataFrame:
+    """Find some of the pairs of `find_candidates`, few for each picture: see `pair_neighbours`."""
+    hashes, positions = _hash_patterns(thumbnails)
+    pairs = pair_neighbours(hashes[:, positions])
+    return _keep_alike(thumbnails, positions, pairs)
+
+
+def find_candidates(thumbnails: np.ndarray, frames: Sequence[int] = ()) -> pd.DataFrame:
     """Find the pairs of pictures that may show the same, one of them perhaps mirrored.
 
     Args:
         thumbnails: uint8 (n, 16, 16, 3), read block by block.
         frames: positions of pictures, say of a film, no two of which are a pair.
-        max_neighbours: see `pair_hashes`.
 
     Returns:
         Columns a, b (positions; a < b, but a frame is b), mirrored, distance (1 - correlation), by
@@ -45,7 +55,12 @@ def find_candidates(
     hashes, positions = _hash_patterns(thumbnails)
     others = np.setdiff1d(positions, frames)
     positions = np.append(others, frames).astype(int)
-    pairs = pair_hashes(hashes[:, positions], len(others), max_neighbours)
+    pairs = pair_hashes(hashes[:, positions], len(others))
+    return _keep_alike(thumbnails, positions, pairs)
+
+
+def _keep_alike(thumbnails, positions, pairs):
+    """Return pairs of positions, by distance, but for those whose colours differ."""
     pairs = pairs.assign(a=positions[pairs.a], b=positions[pairs.b])
     pairs["distance"] = _measure_distances(thumbnails, pairs).round(4)
     alike = pairs[pairs.distance <= MAX_DISTANCE]
@@ -60,7 +75,8 @@ def _hash_patterns(thumbnails):
     """
     hashes = []
     totals = []
-    for block in np.array_split(thumbnails, len(thumbnails) // BLOCK + 1):
+    for start in range(0, max(len(thumbnails), 1), BLOCK):
+        block = thumbnails[start : start + BLOCK]
         waves = dctn(block @ GREY, axes=(1, 2), norm="ortho")
         low = waves[:, :8, :8].reshape(-1, 64)
         low[:, 0] = 0
@@ -72,48 +88,52 @@ def _hash_patterns(thumbnails):
     return np.concatenate(hashes, axis=1), np.flatnonzero(has_pattern)
 
 
-def pair_hashes(
-    hashes: np.ndarray, count: int, max_neighbours: int | None
-) -> pd.DataFrame:
+def pair_hashes(hashes: np.ndarray, count: int) -> pd.DataFrame:
     """Pair pictures whose hashes differ in few bits, without comparing each with each.
 
     This is banding (Manku, Jain and Das Sarma 2007, "Detecting Near-Duplicates for Web Crawling"). All
     bits are dealt to 12 bands. A bit that differs spoils one band, so four bands are equal where eight bits
-    differ. For every choice of four, only those are compared that are equal there.
+    differ. For every choice of four, only those are compared that are equal there, and a pair counts in the
+    choice of the first four that are.
 
     Args:
         hashes: uint64 (2, n), upright and mirrored.
         count: of each pair, one is among so many at the beginning; n for all pairs.
-        max_neighbours: how many of those that are equal in four bands are compared with each, for one in
-            sixteen choices of bands; None for all. One, the next, connects the frames of a film as a rule.
 
     Returns:
         Columns a, b (a < b), and mirrored, which one of them is.
     """
-    n = hashes.shape[1]
-    # Behind all pictures come their mirror images.
-    both = hashes.ravel()
-    pairs = np.empty(0, int)
-    choices = combinations(range(N_BANDS), EQUAL_BANDS)
-    for equal in islice(choices, None, None, 16 if max_neighbours else 1):
-        mask = np.packbits(np.isin(BANDS, equal)).view(np.uint64)
-        found = [pairs]
-        for a, b in islice(_pair_equal(both & mask, count), max_neighbours):
-            is_near = np.bitwise_count(both[a] ^ both[b]) <= MAX_BITS
-            # As one number, since numbers are sorted quickest.
-            found.append(a[is_near] * len(both) + b[is_near])
-        pairs = np.unique(np.concatenate(found))
-    a, b = np.divmod(pairs, len(both))
-    first, second = np.sort([a, b % n], axis=0)
-    pairs = pd.DataFrame({"a": first, "b": second, "mirrored": b >= n})
-    return pairs[pairs.a < pairs.b].drop_duplicates(ignore_index=True)
+    found = []
+    for equal in show_progress(CHOICES, "finding look-alikes", delay=LONG):
+        others = np.setdiff1d(range(equal[-1]), equal)
+        for a, b, differing in _pair_near(hashes, equal, count):
+            is_first = np.all(differing[:, np.newaxis] & BANDS[others], axis=1)
+            found.append([a[is_first], b[is_first]])
+    return _tabulate_pairs(found, hashes.shape[1])
 
 
-def _pair_equal(values, count):
-    """Yield positions a < b of equal values, a below count: of neighbours in order, then of others.
+def pair_neighbours(hashes: np.ndarray) -> pd.DataFrame:
+    """Pair pictures as `pair_hashes`, but each with the next that is equal, in some choices of bands.
 
-    Plain numbers are sorted quickest: so a key is half of a value, scrambled, and below that its position.
+    That connects the frames of a film as a rule, however many they are.
     """
+    n = hashes.shape[1]
+    found = []
+    for equal in CHOICES[::16]:
+        for a, b, _ in islice(_pair_near(hashes, equal, n), 1):
+            found.append([a, b])
+    return _tabulate_pairs(found, n)
+
+
+def _pair_near(hashes, equal, count):
+    """Yield pairs that are equal in some bands and differ in few bits: a < b, a below count, and the bits.
+
+    First come neighbours in the order of what is equal, then those with one between them, and so on. Behind all
+    pictures are their mirror images. Plain numbers are sorted quickest: so a key is half of a value, scrambled,
+    and below that its position.
+    """
+    both = hashes.ravel()
+    values = both & BANDS[equal].sum()
     keys = values * SCRAMBLE >> 32 << 32 | np.arange(len(values), dtype=np.uint64)
     keys.sort()
     order = (keys & 0xFFFFFFFF).astype(int)
@@ -122,23 +142,36 @@ def _pair_equal(values, count):
     rows = np.flatnonzero(goes_on & (order < count))
     shift = 1
     while len(rows):
-        yield order[rows], order[rows + shift]
+        a = order[rows]
+        b = order[rows + shift]
+        differing = both[a] ^ both[b]
+        is_near = np.bitwise_count(differing) <= MAX_BITS
+        yield a[is_near], b[is_near], differing[is_near]
         rows = rows[goes_on[rows + shift]]
         shift += 1
+
+
+def _tabulate_pairs(found, n):
+    """Return the table of pairs of n pictures, each once."""
+    a, b = np.concatenate([np.empty((2, 0), int), *found], axis=1)
+    first, second = np.sort([a, b % n], axis=0)
+    pairs = pd.DataFrame({"a": first, "b": second, "mirrored": b >= n})
+    return pairs[first < second].drop_duplicates(ignore_index=True)
 
 
 def _measure_distances(thumbnails, pairs):
     """Return 1 - the correlation of the colours of each pair, b mirrored where it is said.
 
-    2 x 2 pixels are averaged, so that a cut tells less; all channels are scaled as one, so that a hue tells.
+    2 x 2 pixels are added up, so that a cut tells less; all channels are scaled as one, so that a hue tells.
     """
     distances = np.empty(len(pairs))
     for start in range(0, len(pairs), BLOCK):
         block = pairs[start : start + BLOCK]
         both = thumbnails[block[["a", "b"]].to_numpy().T]
         both[1, block.mirrored] = both[1, block.mirrored, :, ::-1]
-        tiles = both.reshape(2, -1, 8, 2, 8, 2, 3)
-        colours = tiles.mean(axis=(3, 5), dtype=np.float32).reshape(2, -1, 192)
+        rows = both[:, :, ::2].astype(np.float32) + both[:, :, 1::2]
+        tiles = rows[..., ::2, :] + rows[..., 1::2, :]
+        colours = tiles.reshape(2, -1, 192)
         colours -= colours.mean(axis=2, keepdims=True)
         colours /= np.linalg.norm(colours, axis=2, keepdims=True)
         distances[block.index] = 1 - colours.prod(axis=0).sum(axis=1)

@@ -18,13 +18,19 @@ from lib.data.store import Selection, Store, open_store
 # Pictures that are decoded before their rows are appended: few, so that every core has some, and for
 # memory.
 BLOCK = 32
-# The key of the store of what is measured, beside the sizes of pixels.
-FACTS = "measured"
+# The keys of stores beside those of the sizes of pixels: of what is measured, and of the pictures of 16 pixels
+# that are compared.
+FACTS = "facts"
+THUMBNAILS = "thumbnails"
+SMALL = 16
 
 
 def open_rows(scratch: Path, key: int | str) -> Store:
-    """Open the store of the pixels of a size, or with FACTS that of what is measured."""
-    dtype = quality.FACTS if key == FACTS else (np.uint8, (key, key, 3))
+    """Open the store of the pixels of a size, of FACTS, which has their dtype, or of THUMBNAILS."""
+    dtype = quality.FACTS
+    if key != FACTS:
+        side = SMALL if key == THUMBNAILS else key
+        dtype = (np.uint8, (side, side, 3))
     return open_store(scratch, f"pictures_{key}", dtype)
 
 
@@ -47,7 +53,8 @@ def decode_pictures(
             brightest, contrast, sharpness (see `quality`) and taken, the date of Exif or NaT.
         The findings of the others.
     """
-    stores = {key: open_rows(ws.scratch, key) for key in [FACTS, *image_sizes]}
+    keys = [FACTS, THUMBNAILS, *image_sizes]
+    stores = {key: open_rows(ws.scratch, key) for key in keys}
     read = _decode_files(ws, folder, files, stores)
     odd = read[read.problem != ""]
     damaged = find(odd.file, odd.problem)
@@ -106,31 +113,30 @@ def _make_rows(data, keys):
     squares = {}
     rows = {}
     for key in keys:
-        side = quality.SIDE if key == FACTS else key
+        side = quality.SIDE if isinstance(key, str) else key
         decoded = decode(pictures.find_decoding_side(side))
         if side not in squares:
             squares[side] = pictures.square(decoded.pixels, side)
-        row = squares[side]
-        rows[key] = quality.gather_facts(row, decoded) if key == FACTS else row
+        rows[key] = squares[side]
+        if key == FACTS:
+            rows[key] = quality.gather_facts(squares[side], decoded)
+        if key == THUMBNAILS:
+            rows[key] = pictures.square(squares[side], SMALL)
     return rows
-
-
-def open_thumbnails(ws: Workspace, rows: pd.DataFrame) -> np.ndarray:
-    """Return the thumbnails of rows as of `open_pixels`: uint8 (n, 16, 16, 3)."""
-    return open_pixels(ws, rows, FACTS)[:]["thumbnail"]
 
 
 def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int | str) -> Selection:
     """Open the decoded pixels of rows with file and digest; what was not prepared is prepared now.
 
     Args:
-        image_size: their side; with FACTS what is measured of them is opened.
+        image_size: their side; with FACTS what is measured of them is opened, with THUMBNAILS small ones.
 
     Raises:
         OSError: A file is not what it was when 01 read it.
     """
     store = open_rows(ws.scratch, image_size)
-    lacking = rows[~rows.digest.isin(store.index)]
+    # A store may have a million others.
+    lacking = rows[[digest not in store.index for digest in rows.digest]]
     if len(lacking):
         folder = sources.open_folder(ws, "train")
         read = _decode_files(ws, folder, lacking, {image_size: store})

@@ -73,7 +73,7 @@ def find_bonds(ws: Workspace, pictures: pd.DataFrame, image_size: int) -> np.nda
         image_size: the side of the pixels that are compared.
     """
     contents = pictures.drop_duplicates("digest", ignore_index=True)
-    thumbnails = pixels.open_thumbnails(ws, contents)
+    thumbnails = pixels.open_pixels(ws, contents, pixels.THUMBNAILS)
     detail = pixels.open_pixels(ws, contents, image_size)
     pairs = copies.find_near_duplicates(thumbnails, detail)
     digests = contents.digest.to_numpy()

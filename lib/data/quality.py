@@ -17,15 +17,14 @@ FACTS = np.dtype(
         ("sharpness", "f4"),
         ("taken", "M8[s]"),
         ("dim", "?"),
-        ("thumbnail", "u1", (16, 16, 3)),
     ]
 )
-# What pictures.csv tells: all but the thumbnail.
-MEASURED = list(FACTS.names[:-1])
+# What pictures.csv tells.
+MEASURED = list(FACTS.names)
 
 
 def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
-    """Measure whether a picture is of use, and what others are compared with.
+    """Measure whether a picture is of use.
 
     Of the grey picture (0-255): its darkest and brightest level, 2 % at either end left out;
     contrast, the standard deviation; sharpness, that of the Laplacian divided by the contrast.
@@ -42,7 +41,6 @@ def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
     contrast = grey.std()
     edges = cv2.Laplacian(grey, cv2.CV_16S)
     sharpness = edges.std() / max(contrast, 1)
-    thumbnail = cv2.resize(square, (16, 16), interpolation=cv2.INTER_AREA)
     facts = (
         decoded.width,
         decoded.height,
@@ -53,6 +51,5 @@ def gather_facts(square: np.ndarray, decoded: Decoded) -> np.ndarray:
         sharpness,
         decoded.taken,
         decoded.dim,
-        thumbnail,
     )
     return np.array(facts, FACTS)

@@ -1,5 +1,7 @@
 """The two parts of a model: an extractor, from pixels to pooled features, and the head behind it."""
 
+from functools import lru_cache
+
 import keras
 import numpy as np
 from keras import layers
@@ -50,6 +52,8 @@ def find_parts(model: keras.Model) -> tuple[keras.Model, keras.Model]:
     return extractor, head
 
 
+# A model that is asked several times is traced once, which takes seconds.
+@lru_cache(1)
 def expose_features(model: keras.Model) -> keras.Model:
     """Make of a model with a backbone one that gives probabilities and, from the same pass, features.
 

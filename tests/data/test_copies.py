@@ -72,7 +72,7 @@ def test_pairs_of_hashes_are_those_of_brute_force(count):
         if a != b and np.bitwise_count(differences) <= 8:
             expected.add((min(a, b), max(a, b), is_mirrored))
 
-    pairs = pair_hashes(hashes, count, max_neighbours=None)
+    pairs = pair_hashes(hashes, count)
 
     assert expected
     assert sorted(pairs.itertuples(index=False, name=None)) == sorted(expected)

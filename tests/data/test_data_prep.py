@@ -6,13 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import draw_classes, execute_lesson
+from conftest import draw_classes, execute_lesson, run_cells
 from drawing import draw_picture
 from PIL import ExifTags, Image
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.tree import DecisionTreeClassifier
 from test_listing import touch
 
 from lib.base.workspace import read_table
+from lib.data.quality import MEASURED
 from lib.data.split import check_earlier, read_split
+from lib.evaluation.intervals import share_interval
 
 
 def prepare(ws):
@@ -308,3 +312,28 @@ def test_what_files_tell_without_looking_is_kept_and_noted(ws, capsys, width, is
     assert set(table.n) == {"8"}
     assert (float(table.accuracy["size"]) == 1.0) == is_told
     assert (NOTE in capsys.readouterr().out) == is_told
+
+
+def test_trees_that_are_grown_one_by_one_answer_as_a_random_forest_does(ws):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 9, 400)
+    facts = rng.integers(1, 20, (400, len(MEASURED))) + labels[:, np.newaxis]
+    pictures = pd.DataFrame(facts, columns=MEASURED).assign(
+        file=np.arange(400).astype(str),
+        label=[f"class {label}" for label in labels],
+        part=np.where(rng.random(400) < 0.3, "validation", "train"),
+        group=np.arange(400),
+    )
+    names = {"pictures": pictures, "ws": ws, "SEED": 7}
+    names |= {"share_interval": share_interval}
+    names["DecisionTreeClassifier"] = DecisionTreeClassifier
+
+    cells = ["known-columns", "known-forest-code"]
+    known = run_cells("01_data_prep", cells, names)
+
+    forest = RandomForestClassifier(min_samples_leaf=3, max_samples=1.0, random_state=7)
+    train = known["train"]
+    for name, columns in known["columns"].items():
+        forest.fit(train[columns], train.label)
+        expected = forest.predict(known["validation"][columns])
+        assert np.array_equal(known["answers"][name], expected)

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import build_classifier, draw_classes, read_all
+from conftest import add_head, build_classifier, draw_classes, read_all
 from keras import layers
 from PIL import ExifTags, Image
 from scipy.special import softmax
@@ -133,6 +133,22 @@ def test_one_picture_gets_the_answer_that_it_gets_among_many(model_file, picture
         status, one = ask(model_file, [many.file[row]])
         assert status == 0
         assert one.equals(many[row : row + 1].reset_index(drop=True))
+
+
+def test_model_that_is_asked_again_is_not_built_again(pictures):
+    traced = mock.Mock(side_effect=lambda images: images / 255)
+    images = keras.Input((8, 8, 3))
+    scaled = layers.Lambda(traced, output_shape=(8, 8, 3))(images)
+    model = add_head(images, layers.Flatten()(scaled))
+    files = list_new_pictures(pictures, []).file
+    first, features, _ = classify.predict_files(model, pictures, files)
+    count = traced.call_count
+
+    again, _, _ = classify.predict_files(model, pictures, files)
+
+    assert features.any()
+    assert np.array_equal(first, again)
+    assert traced.call_count == count
 
 
 def test_answers_are_those_of_the_model_on_the_pixels_of_the_one_loader(
