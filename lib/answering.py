@@ -90,21 +90,16 @@ def _open_known(path, record):
 
 def _tabulate(options, record, known, block, y_prob, features, problems):
     """Return the rows of a block, of answers as of `classify.predict_files`."""
-    columns = None
     if options.classes:
         possible = np.isin(record.class_names, options.classes)
         y_prob = np.maximum(y_prob, MIN_PROBABILITY) * possible
+    columns = None
     if not record.thresholds:
-        scaled = apply_temperature(y_prob, record.temperature or 1)
         distances = np.full(len(block), np.nan)
         if known is not None:
             distances = resemblance.measure_distances(features, known).astype(float)
-        notes = np.array(limits.mark_strangers(distances, record.strangers))
-        sets = pd.DataFrame(limits.set_columns(scaled, record))
-        # Sets hold for pictures like those known, and where every class can occur.
-        is_promised = record.answer_sets.limit is not None and not options.classes
-        columns = sets[is_promised & (notes == "")].reindex(sets.index)
-        columns = columns.assign(distance=distances.round(6), note=notes)
+        scaled = apply_temperature(y_prob, record.temperature or 1)
+        columns = _qualify(record, scaled, distances, bool(options.classes))
         columns = columns.join(block.filter(["taken"]))
         if options.group_by:
             of_groups = pooling.group_columns(
@@ -120,3 +115,13 @@ def _tabulate(options, record, known, block, y_prob, features, problems):
         probabilities=options.probabilities,
         columns=columns,
     )
+
+
+def _qualify(record, scaled, distances, is_chosen):
+    """Return answer sets, distances and the notes of strangers; a set is promised where every class can occur."""
+    notes = np.array(limits.mark_strangers(distances, record.strangers))
+    sets = pd.DataFrame(limits.set_columns(scaled, record))
+    # Sets hold for pictures like those known.
+    is_promised = record.answer_sets.limit is not None and not is_chosen
+    promised = sets[is_promised & (notes == "")].reindex(sets.index)
+    return promised.assign(distance=distances.round(6), note=notes)

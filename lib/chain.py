@@ -23,7 +23,7 @@ from lib.base.parameters import (
 from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace
 from lib.data import sources
-from lib.data.split import check_earlier
+from lib.data.split import check_name
 from lib.models.networks import look_up
 from lib.runner import FIRST, NAMES
 
@@ -91,9 +91,9 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
     ):
         if FIRST in values:
             # Secrets of Colab, such as that of Kaggle, are for this process alone.
-            sources.open_folder(ws, "train")
+            sources.fetch_folder(ws, "train")
         else:
-            check_earlier(ws)
+            check_name(ws)
         for name, parameters in values.items():
             runner.run_notebook(ws, name, parameters)
     for page, maker in PAGES.items():
@@ -143,18 +143,21 @@ def share_parameters(
             A note names it.
     """
     values = {}
+    unknown = set(given)
     for name in names:
         keys = set(read_defaults(runner.NOTEBOOKS / f"{name}.ipynb"))
         # Their networks have the size that -p names; that of a backbone stands behind its @.
         if name not in NAMES[1:3]:
             keys.discard("IMAGE_SIZE")
+        own = {key: given[key] for key in given if key in keys}
+        told = before.get(name, {})
         free = keys - given.keys() - {"SEED", "SEEDS"}
-        told = before.get(name, {}).items()
-        held = {key: value for key, value in told if key in free}
+        held = {key: told[key] for key in told if key in free}
         if held:
             print(f"Note: as before, {name}: {held}")
-        values[name] = held | {key: given[key] for key in given.keys() & keys}
-    for key in given.keys() - set().union(*values.values()):
+        values[name] = held | own
+        unknown -= keys
+    for key in unknown:
         print(f"Note: no chosen notebook has {key}.")
     return values
 

@@ -28,12 +28,13 @@ class FormError(ValueError):
         return [str(self)]
 
 
-def read_form(
+def prepare_run(
     pictures: str, results: str, run: str, options: str
 ) -> tuple[list[str], Workspace]:
-    """Return the arguments of the chain that a form asks for, and the workspace in which it works then.
+    """Prepare the run that a form asks for; return the arguments of the chain, and the workspace of it.
 
-    Google Drive is mounted where something lies there.
+    Google Drive is mounted where something lies there, and pictures are uploaded, downloaded and unpacked. Results
+    and scratch are claimed, and a paths file is written there.
 
     Args:
         pictures: a folder or an archive, its address, `kaggle:…`, a drive_paths.json, "upload",
@@ -46,15 +47,15 @@ def read_form(
         FormError: one of them can't be used.
     """
     try:
-        arguments = _list_arguments(pictures, results, run, options)
+        arguments = _prepare_arguments(pictures, results, run, options)
         asked = chain.parse_arguments(arguments)
         return arguments, workspace.read(asked.paths, asked.results)
     except (OSError, ValueError) as error:
         raise FormError(str(error)) from error
 
 
-def _list_arguments(pictures, results, run, options):
-    """Return the arguments of the chain; write the paths file of pictures that are no demo."""
+def _prepare_arguments(pictures, results, run, options):
+    """Return the arguments of the chain; fetch pictures that are no demo, and write their paths file."""
     further = shlex.split(options)
     # Alone: behind --only of a run any word would be a notebook.
     chain.parse_arguments(further)
@@ -123,10 +124,10 @@ def _write_paths(train, results):
     check_places(places)
     ws = Workspace(**places)
     ws.claim()
-    folder = sources.open_folder(ws, "train")
+    folder = sources.fetch_folder(ws, "train")
     both = replace(ws, test=train)
     # Where it isn't clear which part is for testing, none is.
     with suppress(ValueError):
-        if sources.open_folder(both, "test") != folder:
+        if sources.fetch_folder(both, "test") != folder:
             ws = both
     return ws.save_paths()

@@ -18,7 +18,7 @@ from lib.data.label_files import read_labels
 
 def fill_in(pictures="", results="here", run="all lessons", options=""):
     """Return the arguments and the workspace of a form, in which nothing else is filled in."""
-    return start.read_form(str(pictures), str(results), run, options)
+    return start.prepare_run(str(pictures), str(results), run, options)
 
 
 def test_form_of_folders_becomes_arguments_of_the_chain(tmp_path):
@@ -160,7 +160,7 @@ def test_flowers_are_downloaded_and_they_and_the_demo_have_results_of_their_own(
     _, demo = fill_in("demo", place)
 
     assert ws.train == start.NAMED["flowers"]
-    assert sources.open_folder(ws, "train").name == "flower_photos"
+    assert sources.fetch_folder(ws, "train").name == "flower_photos"
     for other in (ws.results, demo.results):
         assert own.results not in (other, *other.parents)
 

@@ -46,41 +46,49 @@ def find_near_duplicates(
     Returns:
         The pairs as of `find_candidates`.
     """
-    neighbours = find_neighbours(thumbnails)
-    pairs, groups = _connect(pixels, neighbours, neighbours[:0], MAX_MISSES // 8)
-    films = pairs[pairs.a.map(groups.subset_size) > MIN_FRAMES]
-    candidates = find_candidates(thumbnails, np.unique(films[["a", "b"]]))
-    others, _ = _connect(pixels, candidates, films, MAX_MISSES)
+    films = _find_films(thumbnails, pixels)
+    frames = np.unique(films[["a", "b"]])
+    candidates = find_candidates(thumbnails, frames)
+    patience = np.full(len(pixels), MAX_MISSES)
+    # No frame needs further comparisons for itself.
+    patience[frames] = 0
+    others, _ = _connect(pixels, candidates, films, patience)
     return pd.concat([films, others]).sort_values(ORDER, ignore_index=True)
 
 
-def _connect(pixels, candidates, films, max_misses):
-    """Compare candidates, in their order, beginning with the groups that films are.
+def _find_films(thumbnails, pixels):
+    """Return the pairs that connect the frames of films."""
+    neighbours = find_neighbours(thumbnails)
+    patience = np.full(len(pixels), MAX_MISSES // 8)
+    pairs, groups = _connect(pixels, neighbours, neighbours[:0], patience)
+    return pairs[pairs.a.map(groups.subset_size) > MIN_FRAMES]
 
-    Returns the pairs that connect two groups, and the groups. A pair of which both have differed from
-    so many others is left out.
+
+def _connect(pixels, candidates, known, patience):
+    """Compare candidates, in their order, where no pairs connect them already, known ones to begin with.
+
+    Returns the pairs that connect two groups, and the groups. A pair of which both have differed from as many
+    others as their patience, int (n,), allows is left out.
     """
     groups = DisjointSet(range(len(pixels)))
-    for a, b in zip(films.a, films.b):
+    for a, b in zip(known.a, known.b):
         groups.merge(a, b)
-    misses = np.zeros(len(pixels), int)
-    # No frame needs further comparisons for itself.
-    misses[np.unique(films[["a", "b"]])] = max_misses
+    left = patience.copy()
     edges = []
     starts = range(0, len(candidates), BLOCK)
     with ThreadPool(count_cores()) as pool:
         for start in show_progress(starts, "comparing look-alikes", unit="block"):
             block = candidates[start : start + BLOCK]
-            fewest = misses[block[["a", "b"]].to_numpy()].min(axis=1)
+            most = left[block[["a", "b"]].to_numpy()].max(axis=1)
             pairs = [
                 pair
-                for pair in block[fewest < max_misses].itertuples()
+                for pair in block[most > 0].itertuples()
                 if not groups.connected(pair.a, pair.b)
             ]
             answers = pool.map(partial(_agree, pixels), pairs)
             for pair, is_same in zip(pairs, answers):
                 if not is_same:
-                    misses[[pair.a, pair.b]] += 1
+                    left[[pair.a, pair.b]] -= 1
                 elif groups.merge(pair.a, pair.b):
                     edges.append(pair.Index)
     return candidates.loc[edges], groups

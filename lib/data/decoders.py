@@ -10,12 +10,20 @@ import simplejpeg
 from PIL import Image, ImageCms
 from PIL.ExifTags import Base
 
-# The frame of a JPEG that is lossless, or has 12 or 16 bits a sample: a marker, its length, bits, size, and
-# the number of colours, which goes with the length. Nothing else in a file looks like that, and simplejpeg
-# would write more of it than fits.
-UNUSUAL = (
-    rb"(?s)\xff(?:[\xc3\xc7\xcb\xcf]|[\xc0-\xcf](?=..[\x0c\x10]))"
-    rb"\0(?:\x0b.{5}\x01|\x11.{5}\x03|\x14.{5}\x04)"
+# The frame of a JPEG that few decoders know, and of which simplejpeg would write more than fits: lossless as
+# FF C3, or of 12 or 16 bits as FF C1 00 11 0C. The marker is followed by two bytes of length, one of bits, four of
+# size, and the number of colours. The length goes with that number, so nothing else in a file looks like it.
+LOSSLESS = rb"[\xc3\xc7\xcb\xcf]"
+OF_MORE_BITS = rb"[\xc0-\xcf](?=..[\x0c\x10])"
+OF_1_COLOUR = rb"\x0b.{5}\x01"
+OF_3_COLOURS = rb"\x11.{5}\x03"
+OF_4_COLOURS = rb"\x14.{5}\x04"
+UNUSUAL = rb"(?s)\xff(?:%b|%b)\0(?:%b|%b|%b)" % (
+    LOSSLESS,
+    OF_MORE_BITS,
+    OF_1_COLOUR,
+    OF_3_COLOURS,
+    OF_4_COLOURS,
 )
 # What a TIFF of 16 bits may say of its samples, and OpenCV reads rightly; first what a missing tag means.
 DEEP_KINDS = {

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lib.base.paths_file import check_exists, find_part
 from lib.data.findings import LEFT_OUT, find
-from lib.data.names import NOTHING, clean, match_files
+from lib.data.names import AMBIGUOUS, NOTHING, clean, match_files
 from lib.data.pictures import hash_file
 
 COLUMNS = "file label part group".split()
@@ -130,15 +130,12 @@ def _match_rows(path, files, folders, needed):
     rows = read_labels(path, needed)
     names = rows.filter(FILE_WORDS)
     meanings = names.map(match_files(files, folders))
-    # Missing is what fits none, and "" what fits several.
-    column = meanings[meanings != ""].count().idxmax()
+    column = meanings[meanings != AMBIGUOUS].count().idxmax()
     if column != "file":
         print(f"Note: {path.name}: names of files are those of its column {column}.")
     meant = meanings[column]
-    fits_none = meant.isna()
-    fits_several = meant == ""
-    words = ["missing_file", "ambiguous"]
-    problem = np.select([fits_none, fits_several], words, "")
+    is_odd = [meant.isna(), meant == AMBIGUOUS]
+    problem = np.select(is_odd, ["missing_file", "ambiguous"], "")
     file = meant.where(problem == "", names[column])
     return rows.drop(columns=names).assign(file=file, problem=problem)
 
@@ -195,21 +192,23 @@ def apply_rows(
     is_unknown = (parts == "") & (known.part != "")
     refuse_cells(path, known.part[is_unknown], "part: train, validation or test")
     is_later = parts.isin(["test", "prediction"])
-    is_lost = rows.problem != ""
-    lost = rows[is_lost]
-    action = lost.problem.map({"other_content": "kept"}).fillna(LEFT_OUT)
-    findings = [
-        find(lost.file, lost.problem, action),
-        find(known.file[is_later], "test_part"),
-    ]
+    findings = [_find_lost(rows), find(known.file[is_later], "test_part")]
     said = known.assign(part=parts).set_index("file")
-    counts = (said != "") | (said.columns == "label")
+    # An empty label is one, too: it leaves the file out.
+    said[["part", "group"]] = said[["part", "group"]].replace("", None)
     updated = listed.set_index("file")
-    updated.update(said.where(counts))
-    parts = updated.part.replace("", "train")
-    if "validation" not in set(parts):
-        parts = ""
-    return updated.assign(part=parts).reset_index(), pd.concat(findings)
+    updated.update(said)
+    given = updated.part.replace("", "train")
+    has_parts = (given == "validation").any()
+    updated["part"] = given if has_parts else ""
+    return updated.reset_index(), pd.concat(findings)
+
+
+def _find_lost(rows):
+    """Return the findings of rows that mean no file; one of other content keeps its own label."""
+    lost = rows[rows.problem != ""]
+    action = np.where(lost.problem == "other_content", "kept", LEFT_OUT)
+    return find(lost.file, lost.problem, action)
 
 
 def refuse_cells(path: Path, cells: pd.Series, kind: str) -> None:

@@ -1,6 +1,5 @@
 """What names tell: masks, and the file that a name means."""
 
-import functools
 import os
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+AMBIGUOUS = "ambiguous/"  # as no file can be called
 # How a class or group is called that is none.
 NOTHING = "na n/a nan none null".split()
 # A mask shows where things are in the picture beside it: x_mask.png beside x.png.
@@ -18,10 +18,10 @@ MASK_NAME = (
 MASK_FOLDER = rf"(?i)(?<![^/]){MASK_WORD}/"
 
 
-# Pictures are many, but labels and groups are few.
-@functools.lru_cache(10_000)
 def clean(name: str) -> str:
     """Return a name as it looks: composed letters (NFC), no format characters, single blanks."""
+    if name.isascii():
+        return " ".join(name.split())
     shown = "".join(c for c in name if unicodedata.category(c) != "Cf")
     return unicodedata.normalize("NFC", " ".join(shown.split()))
 
@@ -53,7 +53,7 @@ def is_mask(files: pd.Series) -> pd.Series:
 def match_files(
     files: Iterable[str], folders: Sequence[Path]
 ) -> Callable[[str], str | None]:
-    """Return a function that finds the file that a name means: "" where it fits several, None where it fits none.
+    """Return a function that finds the file that a name means: AMBIGUOUS where it fits several, None where none.
 
     A name is a path from one of the folders, from the folder above one, or from the root; else, without
     folders, the name of a file at any depth. Its ending may be missing, or in other capitals, but the
@@ -62,33 +62,40 @@ def match_files(
     Args:
         files: Relative to the first of `folders`.
     """
-    meanings = {}
+    exact = {}
+    loose = {}
     for file in files:
         path = _clean_path(folders[0] / file)
-        for key in (path, os.path.basename(path)):
-            for form in (key, _loosen(key), _loosen(remove_ending(key))):
-                known = meanings.setdefault(form, file)
-                if known != file:
-                    meanings[form] = ""
+        for name in (path, os.path.basename(path)):
+            _add(exact, name, file)
+            _add(loose, _loosen(name), file)
+            _add(loose, _loosen(remove_ending(name)), file)
     parents = [folder.parent for folder in folders]
     places = [*folders, *parents]
 
     def find_meaning(name: str):
-        paths = {_clean_path(place / name) for place in places}
-        names = [os.path.normpath(name)]
-        for keys in (paths, map(_loosen, paths), names, map(_loosen, names)):
-            found = {meanings[key] for key in keys if key in meanings}
-            if found:
-                return found.pop() if len(found) == 1 else ""
+        paths = [_clean_path(place / name) for place in places]
+        for names in (paths, [os.path.normpath(name)]):
+            for meanings, write in ((exact, str), (loose, _loosen)):
+                found = {meanings.get(write(each)) for each in names} - {None}
+                if found:
+                    return found.pop() if len(found) == 1 else AMBIGUOUS
         return None
 
     return find_meaning
 
 
+def _add(meanings, name, file):
+    """Let a name mean a file; one that means another file already is ambiguous."""
+    known = meanings.setdefault(name, file)
+    if known != file:
+        meanings[name] = AMBIGUOUS
+
+
 def _loosen(name):
-    """Return a name with a small ending, and a / behind it, so that it equals no name itself."""
+    """Return a name with a small ending."""
     stem, ending = os.path.splitext(name)
-    return f"{stem}{ending.lower()}/"
+    return stem + ending.lower()
 
 
 def _clean_path(path):

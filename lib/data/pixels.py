@@ -138,7 +138,7 @@ def open_pixels(ws: Workspace, rows: pd.DataFrame, image_size: int | str) -> Sel
     # A store may have a million others.
     lacking = rows[[digest not in store.index for digest in rows.digest]]
     if len(lacking):
-        folder = sources.open_folder(ws, "train")
+        folder = sources.fetch_folder(ws, "train")
         read = _decode_files(ws, folder, lacking, {image_size: store})
         _require_unchanged(folder, lacking, read.digest)
     return Selection(store, rows.digest.to_numpy(str))

@@ -6,25 +6,34 @@ import pandas as pd
 
 from lib.data.names import remove_ending
 
-# How programs name what they make of one picture: a_jpg.rf.0f3c….jpg (Roboflow),
-# cat_original_a.jpg_0f3c….jpg (Augmentor), a_rot15.jpg and aug_a.jpg.
-EXPORTED = (
-    r"(?i)(?:_(?:jpe?g|png|bmp|gif|webp|tiff?))?\.rf\.[0-9a-z]{16,}$"
-    r"|(?<![^/])[^/]*?_original_(?=[^/]*\.\w+_[0-9a-f-]{36}$)|\.\w+_[0-9a-f-]{36}$"
-)
+# What stands before the name of a file in its path, and what divides its words.
+NAME_BEGINS = "(?<![^/])"
+SIGNS = "[ ._-]+"
+# What programs add to the name of a picture. Roboflow: a_jpg.rf.0f3c0f3c0f3c0f3c.jpg
+ROBOFLOW = r"(?:_(?:jpe?g|png|bmp|gif|webp|tiff?))?\.rf\.[0-9a-z]{16,}$"
+# Augmentor: cat_original_a.jpg_6f1c2d3e-0000-4a5b-8c9d-0123456789ab.jpg
+UUID = r"\.\w+_[0-9a-f-]{36}$"
+AUGMENTOR = rf"{NAME_BEGINS}[^/]*?_original_(?=[^/]*{UUID})|{UUID}"
+EXPORTED = f"(?i){ROBOFLOW}|{AUGMENTOR}"
+# People: a_flip.jpg, a_rot15.jpg and a_aug_2.jpg, where the number needs a word that says little by itself.
+NUMBERED = "aug|augmented|rot|rotated?"
 WORD = (
-    "(?:aug|augmented|edited|[hv]?flip|flipped|flip[hv]|mirror|mirrored|rot|rotated?|crop|cropped"
-    "|zoom|zoomed|shear|shift|noise|noisy|blur|blurred|bright|brightness|contrast)"
+    f"(?:{NUMBERED}|edited|[hv]?flip|flipped|flip[hv]|mirror|mirrored|crop|cropped"
+    r"|zoom|zoomed|shear|shift|noise|noisy|blur|blurred|bright|brightness|contrast)\d*"
 )
-AUGMENTED = (
-    rf"{EXPORTED}|(?:[ ._-]+(?:{WORD}\d*|(?:aug|augmented|rot|rotated?)[ ._-]\d{{1,3}}))+$"
-    rf"|(?<![^/])(?:{WORD}\d*[ ._-]+)+(?=[^/ ._-][^/]*$)"
-)
-# Of a path without its ending, around the last number of the name, if something stands before that.
-LAST_NUMBER = r"^(?P<before>(?:.*/)?(?![\W_]*\d+[^\d/]*$)[^/]*?)\d+(?P<behind>[^\d/]*)$"
+BEHIND = rf"(?:{SIGNS}(?:{WORD}|(?:{NUMBERED})[ ._-]\d{{1,3}}))+$"
+# aug_a.jpg and rotated_flip_a.jpg
+BEFORE = rf"{NAME_BEGINS}(?:{WORD}{SIGNS})+(?=[^/ ._-][^/]*$)"
+AUGMENTED = f"{EXPORTED}|{BEHIND}|{BEFORE}"
+# Of a path without its ending, around the last number of the name, if something stands before that: clip0_frame and
+# b of clip0_frame12b.
+HAS_MORE = r"(?![\W_]*\d+[^\d/]*$)"
+LAST_NUMBER = rf"^(?P<before>(?:.*/)?{HAS_MORE}[^/]*?)\d+(?P<behind>[^\d/]*)$"
 # Of a path without its ending, up to the first number of the name, if a sign or a letter or two stand
 # behind: p3 of p3a, 10 of 10_left. So no digest is meant, nor what merely ends in a number.
-BEGINNING = r"^((?:.*/)?[^/]*?\d+)(?=[\W_][^/]*$|[A-Za-z]{1,2}(?:[\W_][^/]*)?$)"
+SIGN_BEHIND = r"[\W_][^/]*$"
+LETTERS_BEHIND = r"[A-Za-z]{1,2}(?:[\W_][^/]*)?$"
+BEGINNING = rf"^((?:.*/)?[^/]*?\d+)(?={SIGN_BEHIND}|{LETTERS_BEHIND})"
 SECONDS = 60  # between pictures of one series by time, where nothing else is chosen
 
 

@@ -11,8 +11,8 @@ from lib.data.listing import holds_pictures, list_folders, may_be_picture
 from lib.data.names import clean
 
 
-def open_folder(ws: Workspace, key: str) -> Path:
-    """Return the local folder that a key of the paths means: train, validation or test.
+def fetch_folder(ws: Workspace, key: str) -> Path:
+    """Fetch what a key of the paths means: train, validation or test; return its local folder.
 
     The demo's pictures are unpacked into their folder, archives into scratch; those behind an address
     are downloaded there, Kaggle's data into kagglehub's cache: each once. Inside, the part of that name
@@ -56,14 +56,14 @@ def find_validation(ws: Workspace) -> Path | None:
             f"Note: in {train} these are classes: {called}. Parts of a data set have only parts beside them."
         )
     if ws.validation:
-        return open_folder(ws, "validation")
+        return fetch_folder(ws, "validation")
     beside = []
     for step in trail:
         if find_part(step.name) == "train":
             beside += list_folders(step.parent)
     if "validation" not in [find_part(path.name) for path in beside]:
         return None
-    folder = _list_steps(_find_part(beside, "validation"), "validation")[-1]
+    folder = _list_steps(_choose_part(beside, "validation"), "validation")[-1]
     names = _list_classes(folder)
     if names and names <= classes:
         return folder
@@ -106,12 +106,12 @@ def _find_step(folder, key):
     """
     folders = list(filter(holds_pictures, list_folders(folder)))
     if folders and all(find_part(path.name) for path in folders):
-        return _find_part(folders, key)
+        return _choose_part(folders, key)
     is_alone = len(folders) == 1 and not any(map(may_be_picture, folder.iterdir()))
     return folders[0] if is_alone and list_folders(folders[0]) else None
 
 
-def _find_part(folders, key):
+def _choose_part(folders, key):
     """Return the one part of a data set among folders that a key asks for; none or several are an error."""
     named = [path for path in folders if find_part(path.name) == key]
     if len(named) == 1:

@@ -187,31 +187,46 @@ def save_split(
     ws.save_table(pictures[["file", "label", "part"]], "split.csv")
 
 
-def check_earlier(ws: Workspace, digests: pd.Series | None = None) -> None:
-    """Check that what 01 has prepared in these results earlier is `train`, wherever it lay then.
-
-    Args:
-        digests: of the pictures of `train`, of which the earlier ones need to be some. TRAIN_ANEW=1 in the
-            environment allows others. None where 01 doesn't run: then `train` is still called as it was.
+def check_name(ws: Workspace) -> None:
+    """Check, where 01 doesn't run, that `train` is called as it was when 01 prepared these results.
 
     Raises:
-        ValueError: it isn't, so models would be lost, or learn from other pictures; it names both folders.
+        ValueError: it isn't, so models would learn from other pictures; it names both folders.
     """
-    path = ws.results / PREPARED
-    if not path.exists():
+    earlier = _read_earlier(ws)
+    if earlier not in (None, str(ws.train)):
+        raise _refuse(ws, earlier)
+
+
+def check_pictures(ws: Workspace, digests: pd.Series) -> None:
+    """Check that some pictures are those that 01 has prepared in these results earlier, wherever they lay then.
+
+    Args:
+        digests: of the pictures of `train`. TRAIN_ANEW=1 in the environment allows others.
+
+    Raises:
+        ValueError: they aren't, so models would be lost; it names both folders.
+    """
+    earlier = _read_earlier(ws)
+    if earlier is None or environ.get("TRAIN_ANEW"):
         return
-    earlier = read_json(path)["train"]
-    is_same = earlier == str(ws.train)
-    if digests is not None:
-        known = read_table(ws.results / "pictures.csv").digest
-        smaller = min(len(known), len(digests))
-        shared = known.isin(digests).sum()
-        is_same = environ.get("TRAIN_ANEW") or shared >= MIN_SHARED * smaller
-    if not is_same:
-        raise ValueError(
-            f"{ws.results} has results of {earlier}, and these may not be pictures of {ws.train}: run "
-            "01_data_prep, with --anew if they aren't, or name other results."
-        )
+    known = read_table(ws.results / "pictures.csv").digest
+    smaller = min(len(known), len(digests))
+    if known.isin(digests).sum() < MIN_SHARED * smaller:
+        raise _refuse(ws, earlier)
+
+
+def _read_earlier(ws):
+    """Return the folder that these results were prepared from, None where there are none yet."""
+    path = ws.results / PREPARED
+    return read_json(path)["train"] if path.exists() else None
+
+
+def _refuse(ws, earlier):
+    return ValueError(
+        f"{ws.results} has results of {earlier}, and these may not be pictures of {ws.train}: run "
+        "01_data_prep, with --anew if they aren't, or name other results."
+    )
 
 
 def read_split(ws: Workspace) -> pd.DataFrame:

@@ -132,7 +132,7 @@ def write_report(ws: Workspace, report: Report) -> Path:
     answer = report.answer
     ws.save_json(asdict(answer), "answer.json")
     _remove_other_page(ws, report.predictions.models[answer.label])
-    folder = sources.open_folder(ws, "train")
+    folder = sources.fetch_folder(ws, "train")
     rows = read_split(ws).set_index("file", drop=False)
 
     def find_shown(file):

@@ -59,7 +59,7 @@ def write_review(
         record: of the model whose network describes the pictures.
         is_quick: whether 05 alone has trained models, so that the page names the quick way.
     """
-    folder = sources.open_folder(ws, "train")
+    folder = sources.fetch_folder(ws, "train")
     rows = audit.set_index("file")
     # A name may mean a file that was left out.
     files = rows.index.union(read_table(ws.results / "checks.csv").file)

@@ -15,7 +15,7 @@ from test_listing import touch
 
 from lib.base.workspace import read_table
 from lib.data.quality import MEASURED
-from lib.data.split import check_earlier, read_split
+from lib.data.split import check_name, read_split
 from lib.evaluation.intervals import share_interval
 
 
@@ -203,11 +203,11 @@ def test_pictures_of_another_folder_do_not_take_the_place_of_a_split_unasked(
 
 def test_without_01_results_of_another_address_are_refused(prepared):
     """Nor does --anew allow them, which trains anew."""
-    check_earlier(prepared)
+    check_name(prepared)
     other = replace(prepared, train="https://a.org/set.zip")
     for ws in (other, prepared):
         with pytest.raises(ValueError, match=f"{ws.train}.* 01_data_prep"):
-            check_earlier(ws)
+            check_name(ws)
         ws.save_json({"train": other.train}, "prepared_from.json")
 
 

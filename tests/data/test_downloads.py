@@ -25,7 +25,7 @@ def archive(site):
 
 
 def list_classes(ws):
-    folders = sources.open_folder(ws, "train").iterdir()
+    folders = sources.fetch_folder(ws, "train").iterdir()
     return sorted(folder.name for folder in folders)
 
 
@@ -113,7 +113,7 @@ def test_class_folders_of_kaggle_are_found(ws, tmp_path, kagglehub, name, kind):
     ws = replace(ws, train=f"kaggle:{name}")
 
     assert workspace.open(ws.save_paths()).train == ws.train
-    assert sources.open_folder(ws, "train") == tmp_path / "given/train/train"
+    assert sources.fetch_folder(ws, "train") == tmp_path / "given/train/train"
     download.assert_called_once_with(name.partition("/")[2])
 
 

@@ -4,7 +4,7 @@ import pytest
 from test_listing import list_checked, list_files, touch, write_csv
 
 from lib.data.label_files import read_columns, read_labels
-from lib.data.names import find_alike, match_files
+from lib.data.names import AMBIGUOUS, find_alike, match_files
 from lib.data.pictures import hash_content
 
 FILES = [f"{name}/{number}.jpg" for name in ("bird", "cat") for number in range(6)]
@@ -192,17 +192,17 @@ MEANINGS = {
     "more/lists/../../train/a/1.png": "a/1.png",
     "../../train/a/1.png": "a/1.png",
     "d.JPG": "d.JPG",
-    "d.Jpg": "",
+    "d.Jpg": AMBIGUOUS,
     "a.b": "a.b.jpg",
-    "0": "",
-    "0.jpg": "",
+    "0": AMBIGUOUS,
+    "0.jpg": AMBIGUOUS,
     "p0.jpg": "p0.jpg",
     "p0": "p0.jpg",
     "../val/v": "../val/v.png",
     "val/v.png": "../val/v.png",
     "v": "../val/v.png",
-    "c": "",
-    "twin.jpg": "",
+    "c": AMBIGUOUS,
+    "twin.jpg": AMBIGUOUS,
     "A/1.png": None,
     "test/0.jpg": None,
     "data/train/a/1.png": None,

@@ -114,7 +114,7 @@ class Example:
         """List the pictures as 01 does; return {file: words} and the groups, as sets of files."""
         folder = self.train.parent
         ws = Workspace(results=folder, scratch=folder / "scratch", **self.keys)
-        train = sources.open_folder(ws, "train")
+        train = sources.fetch_folder(ws, "train")
         validation = sources.find_validation(ws)
         listed, odd = labels.list_pictures(ws, train, validation, self.group_by)
         listed["taken"] = pd.to_datetime(listed.file.map(self.taken))

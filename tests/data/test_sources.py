@@ -67,7 +67,7 @@ def test_classes_and_validation_are_found_in_an_archive(ws, files, name):
 
     ws = replace(ws, train=pack(ws.results / name, inside))
 
-    assert read_all(sources.open_folder(ws, "train")) == files
+    assert read_all(sources.fetch_folder(ws, "train")) == files
     assert read_all(sources.find_validation(ws)) == files
 
 
@@ -109,7 +109,7 @@ def test_folder_of_classes_is_found(ws, give, line):
     inside, train = line.split(" -> ")
     given = give(inside.split(", "))
 
-    found = sources.open_folder(replace(ws, train=given), "train")
+    found = sources.fetch_folder(replace(ws, train=given), "train")
 
     assert found == given / train
 
@@ -117,19 +117,19 @@ def test_folder_of_classes_is_found(ws, give, line):
 def test_folder_that_holds_archives_alone_is_an_error_that_names_them(ws, give):
     given = give(["train.zip", "val.zip"])
     with pytest.raises(OSError, match=r"train\.zip, val\.zip"):
-        sources.open_folder(replace(ws, train=given), "train")
+        sources.fetch_folder(replace(ws, train=given), "train")
 
 
 def test_new_pictures_are_taken_as_they_lie(ws, give):
     given = give(["1.jpg", "a/b/2.jpg"])
-    assert sources.open_folder(replace(ws, test=given), "test") == given
+    assert sources.fetch_folder(replace(ws, test=given), "test") == given
 
 
 def test_part_for_test_is_found_beside_that_for_training_and_apart_from_it(ws, give):
     given = give(["train/cat/1.jpg", "train/dog/1.jpg", "test/1.jpg"])
     ws = replace(ws, train=given, test=given)
 
-    assert sources.open_folder(ws, "test") == given / "test"
+    assert sources.fetch_folder(ws, "test") == given / "test"
     assert sources.find_validation(ws) is None
 
 
@@ -329,7 +329,7 @@ def test_of_members_of_one_name_all_but_the_first_are_listed_with_a_reason(ws, n
                 packed.addfile(info, io.BytesIO(JPEG + bytes([number])))
     ws = replace(ws, train=archive)
 
-    folder = sources.open_folder(ws, "train")
+    folder = sources.fetch_folder(ws, "train")
     listed, odd = list_pictures(ws, folder)
 
     assert (folder / "cat/1.png").read_bytes() == JPEG + b"\0"
@@ -354,12 +354,12 @@ def test_new_pictures_within_the_folders_to_learn_from_are_refused(ws, give, tmp
     for test in ("new", "cat/new", "cat", ".", "../linked"):
         within = replace(ws, train=given, test=given / test)
         with pytest.raises(ValueError, match='"test" is .* "train" is .* neither'):
-            sources.open_folder(within, "train")
+            sources.fetch_folder(within, "train")
 
 
 def test_new_pictures_may_lie_in_another_part_of_the_folder_of_train(ws, give):
     given = give(["seg_train/cat/1.jpg", "seg_train/dog/1.jpg", "seg_test/1.jpg"])
     ws = replace(ws, train=given, test=given / "seg_test")
 
-    assert sources.open_folder(ws, "train") == given / "seg_train"
-    assert sources.open_folder(ws, "test") == given / "seg_test"
+    assert sources.fetch_folder(ws, "train") == given / "seg_train"
+    assert sources.fetch_folder(ws, "test") == given / "seg_test"
