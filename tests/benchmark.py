@@ -85,6 +85,8 @@ print(*seconds, accuracies[0])
 """
 # Pictures and classes of the runs that show how memory and time grow.
 SCALE = ((1_000, 10), (2_000, 200), (10_000, 200), (50_000, 200))
+# The same of 01 alone.
+CLASSES = ((10_000, 1_000), (50_000, 200), (200_000, 200))
 SCALE_ARGUMENTS = "-p EPOCHS 1 -p BACKBONE MobileNet -p WEIGHTS null".split()
 SCALE_ARGUMENTS += ["-p", "BACKBONE_OPTIONS", "{alpha: 0.25}"]
 
@@ -403,12 +405,14 @@ def measure_alike(root: Path, count: int = 20_000) -> dict:
     }
 
 
-def measure_classes(root: Path, count: int = 10_000, classes: int = 1_000) -> dict:
-    """Measure the memory of 01 with many classes."""
-    draw_photographs(root / "train", count, (120, 90), classes)
+def measure_classes(root: Path, count: int, classes: int) -> dict:
+    """Measure the memory of 01 with many classes or pictures."""
+    draw_photographs(root / "train", count, (60, 45), classes)
     paths = {"train": "train", "results": "results", "scratch": "scratch"}
     (root / "paths.json").write_text(json.dumps(paths))
-    ((peak, seconds),) = run_chain(root / "paths.json", ["--only", "1"])
+    arguments = ["--only", "1", "-p", "IMAGE_SIZES", "[32]"]
+    ((peak, seconds),) = run_chain(root / "paths.json", arguments)
+    shutil.rmtree(root)
     return {
         "what": f"01: peak RssAnon, {count:,} pictures of {classes:,} classes",
         "ours": peak,
@@ -774,7 +778,8 @@ def main(arguments: list[str] | None = None) -> None:
 def measure_sizes(root: Path):
     """Yield the rows about many classes, look-alikes and answers."""
     yield measure_alike(root / "alike")
-    yield measure_classes(root / "classes")
+    for count, classes in CLASSES:
+        yield measure_classes(root / "classes", count, classes)
     yield measure_answers(root / "answers")
 
 

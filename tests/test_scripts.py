@@ -123,10 +123,9 @@ def test_benchmark_measures_many_classes(tmp_path, monkeypatch):
     # The fixture `whole` measures a chain.
     monkeypatch.setattr(benchmark, "run_chain", lambda paths, arguments: [(0.5, 9)])
 
-    row = benchmark.measure_classes(tmp_path, count=30, classes=3)
+    row = benchmark.measure_classes(tmp_path / "new", count=30, classes=3)
 
     assert row["ours"] == 0.5
-    assert len(list(tmp_path.rglob("*.jpg"))) == 30
 
 
 def test_benchmark_compares_predict_with_the_model(small, tmp_path):

@@ -11,7 +11,7 @@ from alike import ALTERATIONS, compress, find_near_duplicates, shrink
 from conftest import load_functions
 from drawing import CLASS_NAMES, draw_picture
 
-from lib.data import copies, findings
+from lib.data import copies, findings, hashes
 from lib.data.hashes import pair_hashes
 
 
@@ -42,6 +42,18 @@ def test_altered_copies_are_found_and_nothing_else(name):
     assert is_right.mean() >= 0.95
     assert is_right.sum() / 120 >= recall
     assert (near.mirrored[is_right] == ("mirrored" in name)).all()
+
+
+@pytest.mark.parametrize(("seconds", "is_told"), [(60, False), (1e-9, True)])
+def test_search_that_takes_long_says_how_far_it_is(
+    seconds, is_told, monkeypatch, capsys
+):
+    monkeypatch.setattr(hashes, "LONG", seconds)
+    noise = np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), np.uint8)
+
+    copies.find_near_duplicates(noise, noise)
+
+    assert ("finding look-alikes: 100%" in capsys.readouterr().out) == is_told
 
 
 @pytest.mark.parametrize("count", [30, 0])
