@@ -23,7 +23,7 @@ from lib.base.parameters import (
 from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace
 from lib.data import sources
-from lib.data.split import check_name
+from lib.data.earlier import check_name
 from lib.models.networks import look_up
 from lib.runner import FIRST, NAMES
 

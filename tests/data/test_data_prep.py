@@ -14,8 +14,9 @@ from sklearn.tree import DecisionTreeClassifier
 from test_listing import touch
 
 from lib.base.workspace import read_table
+from lib.data.earlier import check_name
 from lib.data.quality import MEASURED
-from lib.data.split import check_name, read_split
+from lib.data.split import read_split
 from lib.evaluation.intervals import share_interval
 
 
@@ -328,7 +329,7 @@ def test_trees_that_are_grown_one_by_one_answer_as_a_random_forest_does(ws):
     names |= {"share_interval": share_interval}
     names["DecisionTreeClassifier"] = DecisionTreeClassifier
 
-    cells = ["known-columns", "known-forest-code"]
+    cells = ["known-columns", "known-forest-code", "known-baseline-code"]
     known = run_cells("01_data_prep", cells, names)
 
     forest = RandomForestClassifier(min_samples_leaf=3, max_samples=1.0, random_state=7)
