@@ -17,6 +17,7 @@ from lib.models import classify, litert, saved
 from lib.models.record import Record
 
 SECONDS = 120
+SOME = 100
 NONE = "none of its labels"
 
 
@@ -27,21 +28,30 @@ def ask_page(page, files: list[Path]) -> pd.DataFrame:
         One row per picture, in their order: file, note, label (or problem) and set as they are
         shown, and probability, NaN of several labels.
     """
-    before = len(read_answers(page))
+    rows = []
+    # More are not in view at once.
+    for start in range(0, len(files), SOME):
+        some = files[start : start + SOME]
+        give(page, some)
+        rows += read_answers(page)[-len(some) :]
+    table = pd.DataFrame(rows, columns=["file", "note", "label", "set"], dtype=object)
+    told = page.evaluate("() => answers.map(one => describe(one).probability ?? null)")
+    return table.assign(probability=np.array(told[-len(files) :], float))
+
+
+def give(page, files: list[Path]) -> None:
+    """Give files to an opened model.html, and wait for its answers."""
+    count = "() => answers.length"
+    awaited = page.evaluate(count) + len(files)
     page.set_input_files("#pictures", files)
-    # The newest answer is a card, all the others are rows.
-    earlier = before + len(files) - 1
-    page.locator(
-        f"#older:has(> li:nth-child({earlier}))" if earlier else "#latest"
-    ).wait_for(timeout=1000 * SECONDS)
-    columns = ["file", "note", "label", "set"]
-    table = pd.DataFrame(read_answers(page)[before:], columns=columns, dtype=object)
-    told = page.evaluate("() => answers.map(one => one.probability ?? null)")
-    return table.assign(probability=np.array(told[before:], float))
+    deadline = time.monotonic() + SECONDS
+    while page.evaluate(count) < awaited:
+        assert time.monotonic() < deadline, f"no answer within {SECONDS} seconds"
+        page.wait_for_timeout(20)
 
 
 def read_answers(page) -> list[list[str]]:
-    """Read what the page shows of each picture, the oldest answer first."""
+    """Read what the page has in view of each picture, the oldest answer first."""
     script = """places => places.map(place => {
         const read = kind => [...place.querySelectorAll(kind)].map(one => one.innerText.trim()).join(", ");
         const label = read(".class bdi, .problem") || read(".class");

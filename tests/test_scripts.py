@@ -10,6 +10,7 @@ import draw_demo
 import faults
 import judge_sketches
 import numpy as np
+import page_speed
 import pandas as pd
 import planted
 import pretrain_sketches
@@ -133,6 +134,13 @@ def test_benchmark_compares_predict_with_the_model(small, tmp_path):
 
     assert row["report's way"] > 0
     assert row["ours"] > 0
+
+
+def test_benchmark_asks_the_page_again_and_again(tmp_path):
+    row = page_speed.measure_page(tmp_path, count=200)
+
+    assert 0 < row["ratio"] < 100
+    assert row["note"].endswith("200 rows")
 
 
 def test_benchmark_cross_validates_a_linear_head(small, tmp_path):

@@ -19,7 +19,7 @@ from conftest import (
     open_page,
     runs_foreign_script,
 )
-from handed_over import ask_model, ask_page, measure, read_answers
+from handed_over import ask_model, ask_page, give, measure, read_answers
 from PIL import Image
 
 from lib import predict
@@ -215,7 +215,7 @@ def test_saved_table_is_that_of_predict_and_strangers_are_counted_first(
         shown_alone = tab.locator("#older > li:visible, #latest:visible").count()
         table = save_answers(tab)
 
-    assert list(table) == list(expected)
+    assert list(table) == [*expected, "problem"]
     words = ["label", "index", "set", "set_size", "parent", "note"]
     # At a limit weights of half the size may say otherwise.
     assert (table[words] == expected[words]).all(axis=1).mean() > 0.8
@@ -392,12 +392,14 @@ def test_odd_files_stop_nothing(opened, tmp_path):
 
     names = ["phone.heic", "small.tif", "wide.png", "large.jpg"]
     heic, tiff, wide, large = ask_page(opened, [tmp_path / one for one in names]).label
+    saved_ones = save_answers(opened).problem
 
     assert heic == "HEIC, which this browser can't read: save it as JPEG"
     assert tiff == "TIFF, which this browser can't read: save it as JPEG"
     assert "too wide" in wide
     assert large in CLASSES
     assert opened.inner_text("#said").startswith("1 of 4 answered")
+    assert list(saved_ones) == [heic, tiff, wide, ""]
 
 
 def test_page_says_where_its_runtime_cannot_run(handed, browser, drawn):
@@ -469,6 +471,9 @@ def test_of_several_labels_those_above_their_thresholds_are_named(
 
 def test_shares_are_written_as_lib_writes_them(opened):
     shares = [0, 1, 0.0004, 0.0099, 0.01, 0.5123, 0.99, 0.9904, 0.9999]
+    # Each is in the middle between two, of whole numbers or of tenths.
+    shares += [0.125, 0.375, 0.625, 0.0025, 0.0075, 0.9975, 0.0035]
+    shares += np.random.default_rng(0).random(1000).round(3).tolist()
 
     shown = opened.evaluate("shares => shares.map(writePercent)", shares)
 
@@ -498,6 +503,59 @@ def test_answers_that_are_not_saved_are_not_lost_unasked(handed, browser):
     tab.reload()
     assert asked == ["beforeunload"]
     tab.close()
+
+
+def list_files(tab):
+    return [file for file, *_ in read_answers(tab)]
+
+
+def test_last_two_hundred_answers_are_in_view_and_older_ones_a_page_back(opened, drawn):
+    files = (drawn * 8)[:250]
+    names = [path.name for path in files]
+    for start in (0, 125):
+        give(opened, files[start : start + 125])
+
+    assert list_files(opened) == names[50:]
+    newer = opened.get_by_role("button", name="Newer")
+    opened.get_by_role("button", name="Older", exact=True).press("Enter")
+    assert opened.inner_text("#range") == "201 to 250 of 250"
+    # The latest stays in view, as the card.
+    assert list_files(opened) == [*names[:50], names[-1]]
+    # What comes moves nothing on an older page.
+    give(opened, drawn[:1])
+    assert list_files(opened) == [*names[:50], drawn[0].name]
+    assert opened.inner_text("#range") == "202 to 251 of 251"
+    newer.press("Enter")
+    newer.press("Enter")
+    assert list_files(opened) == [*names[51:], drawn[0].name]
+    loaded = "list => list.every(image => image.naturalWidth > 0)"
+    assert opened.locator("#older img").evaluate_all(loaded)
+    assert save_answers(opened).file.tolist() == [*names, drawn[0].name]
+
+
+def test_pressed_name_holds_for_answers_that_come_later_and_keeps_the_focus(
+    opened, drawn
+):
+    labels = list(ask_page(opened, drawn).label)
+    # The rarest name overtakes the others.
+    name = min(labels, key=labels.count)
+    chip = opened.get_by_role("button").filter(has_text=name)
+    chip.press("Enter")
+    more = [drawn[labels.index(name)]] * len(drawn)
+    more.append(drawn[[one != name for one in labels].index(True)])
+
+    give(opened, more)
+
+    count = labels.count(name) + len(drawn)
+    assert chip.inner_text() == f"{name} {count}"
+    assert chip.get_attribute("aria-pressed") == "true"
+    assert opened.evaluate("document.activeElement.innerText") == chip.inner_text()
+    first = opened.locator("#counts button").first
+    assert first.inner_text() == chip.inner_text()
+    shown = [label for _, _, label, _ in read_answers(opened)]
+    assert shown == [name] * count
+    chip.press("Enter")
+    assert len(read_answers(opened)) == len(drawn) + len(more)
 
 
 def film(path, picture, frames=30):

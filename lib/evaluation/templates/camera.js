@@ -48,7 +48,7 @@ async function watch(own) {
     const frame = await createImageBitmap(video);
     const found = await ask(square(frame));
     frame.close();
-    if (stream === own) at("seen").replaceChildren(...tell(decide(averageRecent(found))));
+    if (stream === own) at("seen").replaceChildren(...tell(decide(keep(averageRecent(found)))));
     // Not before the next frame, and not while the page is out of sight.
     await new Promise(requestAnimationFrame);
   }
