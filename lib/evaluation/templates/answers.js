@@ -1,6 +1,7 @@
 // The answers: all are kept as numbers, and a page of them is in view, with small pictures.
 
 const PAGE = 200;  // answers in view
+const SMALL = 96;  // pixels, the longer side of a picture of a row
 const BARS = 3;  // answers that are shown with theirs
 const card = at("latest");
 const answers = [];  // file, and a problem or numbers; `decide` makes words of them
@@ -71,8 +72,7 @@ function decide({classes, probabilities, distance}) {
 
 const describe = answer => ({file: answer.file, ...answer.problem ? {problem: answer.problem} : decide(answer)});
 
-function draw(picture, side) {
-  const canvas = make("canvas", {ariaHidden: "true"});
+function drawInto(canvas, picture, side) {
   const share = side / Math.max(picture.width, picture.height);
   canvas.width = Math.max(1, Math.round(picture.width * share));
   canvas.height = Math.max(1, Math.round(picture.height * share));
@@ -80,9 +80,11 @@ function draw(picture, side) {
   return canvas;
 }
 
-// A canvas for each answer would fill the memory.
+const draw = (picture, side) => drawInto(make("canvas", {ariaHidden: "true"}), picture, side);
+
+// As a canvas it would take ten times the memory.
 function shrink(canvas) {
-  const [, text] = draw(canvas, 96).toDataURL("image/webp", 0.8).split(",");
+  const [, text] = draw(canvas, SMALL).toDataURL("image/webp", 0.8).split(",");
   return new Blob([decode64(text)]);
 }
 
@@ -115,13 +117,17 @@ function writeWords(described) {
   return make("div", {className: "words"}, make("h2", {className: "file"}, described.file), ...tell(described));
 }
 
+// An image's address would be kept by a browser whose tools are open.
+async function drawBlob(canvas, blob) {
+  const picture = await createImageBitmap(blob);
+  drawInto(canvas, picture, SMALL);
+  picture.close();
+}
+
 function writeRow(place) {
-  const image = make("img", {alt: ""});
-  if (pictures[place]) {
-    image.src = URL.createObjectURL(pictures[place]);
-    image.onload = () => URL.revokeObjectURL(image.src);
-  }
-  return make("li", {}, image, writeWords(describe(answers[place])));
+  const canvas = make("canvas", {ariaHidden: "true", width: SMALL, height: SMALL});
+  if (pictures[place]) drawBlob(canvas, pictures[place]);
+  return make("li", {}, canvas, writeWords(describe(answers[place])));
 }
 
 // Which answers a name counts, in their order; null counts all, and strangers have no name.

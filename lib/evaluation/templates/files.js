@@ -2,17 +2,21 @@
 
 const MAX_PIXELS = 89478485;  // as elsewhere in the project, and twice as many in a JPEG
 
-// From marker to marker: a thumbnail in the head of a JPEG has an end of its own.
-function hasEndOfJpeg(bytes) {
+// Where a JPEG has a marker of some kind: a thumbnail in its head has markers of its own.
+function findMarker(bytes, isSought) {
   for (let at = 2; at + 1 < bytes.length;) {
     const kind = bytes[at + 1];
     const isMarker = bytes[at] === 255 && kind !== 255;
-    if (isMarker && kind === 0xd9) return true;
+    if (isMarker && isSought(kind)) return at;
     const hasLength = isMarker && (kind >= 0xd8 || (kind >= 2 && kind < 0xd0));
     at += hasLength ? 2 + 256 * bytes[at + 2] + bytes[at + 3] : 1;
   }
-  return false;
+  return -1;
 }
+
+const hasEndOfJpeg = bytes => findMarker(bytes, kind => kind === 0xd9) >= 0;
+// Of the frames of a JPEG all but tables and comments, which lie between their numbers.
+const isFrame = kind => kind >= 0xc0 && kind <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(kind);
 
 function hasEndOfPng(bytes, view) {
   for (let at = 8; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
@@ -31,8 +35,11 @@ function isCutOff(bytes, view, head) {
   return head.startsWith("BM") && view.getUint32(2, true) > bytes.length;
 }
 
-// A browser knows how large a picture is before it decodes it.
-async function countPixels(file) {
+// Before a picture is decoded: its head tells, or the browser, which takes longer.
+async function countPixels(file, view, head) {
+  const frame = head.startsWith("\xff\xd8") ? findMarker(new Uint8Array(view.buffer), isFrame) : -1;
+  if (frame >= 0) return view.getUint16(frame + 5) * view.getUint16(frame + 7);
+  if (head.startsWith("\x89PNG")) return view.getUint32(16) * view.getUint32(20);
   const image = new Image();
   image.src = URL.createObjectURL(file);
   const loading = new Promise((done, failed) => Object.assign(image, {onload: done, onerror: failed}));
@@ -78,7 +85,7 @@ async function describeProblem(file, bytes, head) {
   const view = new DataView(bytes.buffer);
   if (isCutOff(bytes, view, head)) return "the file is cut off: its end is missing";
   const limit = head.startsWith("\xff\xd8") ? 2 * MAX_PIXELS : MAX_PIXELS;
-  if (await countPixels(file) > limit) return `it has more than ${Math.round(limit / 1e6)} million pixels`;
+  if (await countPixels(file, view, head) > limit) return `it has more than ${Math.round(limit / 1e6)} million pixels`;
   const isLying = await isLeftLying(bytes, view, head);
   return isLying ? "it lies on its side, and this browser doesn't turn it: save it upright, as JPEG" : "";
 }
