@@ -24,6 +24,7 @@ from lib.base.paths_file import read_json
 from lib.base.workspace import Workspace
 from lib.data import sources
 from lib.data.earlier import check_name
+from lib.models import leftovers
 from lib.models.networks import look_up
 from lib.runner import FIRST, NAMES
 
@@ -78,6 +79,7 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
     # No other chain writes here; a kernel of a killed one may, to its end.
     for left in ws.results.rglob(storage.UNFINISHED):
         left.unlink(missing_ok=True)
+    leftovers.remove_given_up(ws, values)
     variables = {
         "DRIVE_PATHS": str(ws.save_paths()),
         "TRAIN_ANEW": "1" if anew else "",
@@ -95,6 +97,7 @@ def run_chain(ws: Workspace, values: dict[str, dict], anew: bool) -> None:
         else:
             check_name(ws)
         for name, parameters in values.items():
+            os.environ[leftovers.TOLD] = leftovers.tell(name, parameters)
             runner.run_notebook(ws, name, parameters)
     for page, maker in PAGES.items():
         path = ws.results / page

@@ -2,6 +2,7 @@
 
 import json
 import time
+from os import environ
 from pathlib import Path
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 from lib.base.storage import atomic_write
 from lib.data.generators import Batches
 from lib.models.keys import describe_settings
+from lib.models.leftovers import TOLD
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -40,18 +42,27 @@ class Checkpoint(keras.callbacks.Callback):
         model.optimizer.build(model.trainable_variables)
         self.variables = model.variables + model.optimizer.variables
         if path.exists():
-            try:
-                with np.load(path, allow_pickle=False) as kept:
-                    rows, *values = kept.values()
-                self.rows = json.loads(str(rows))
-            # numpy and zipfile have several for a damaged file.
-            except Exception as error:
-                print(f"Note: {path} is damaged, so its training starts anew: {error}")
-            else:
-                for variable, value in zip(self.variables, values, strict=True):
-                    variable.assign(value)
-                print(f"Note: {name} goes on after epoch {len(self.rows)} of {epochs}.")
+            self._go_on()
         self.built = _list_fixed(model)
+
+    def _go_on(self):
+        """Set model and optimizer to what the file holds; a note says so, or why that can't be."""
+        try:
+            with np.load(self.path, allow_pickle=False) as kept:
+                facts, *values = kept.values()
+            rows = json.loads(str(facts))["rows"]
+            shapes = [value.shape for value in values]
+            expected = [variable.shape for variable in self.variables]
+            if shapes != expected:
+                raise ValueError("it holds variables of another model")
+        # numpy and zipfile have several for a damaged file.
+        except Exception as error:
+            print(f"Note: {self.path} is damaged, so its training starts anew: {error}")
+            return
+        self.rows = rows
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.assign(value)
+        print(f"Note: {self.name} goes on after epoch {len(rows)} of {self.epochs}.")
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Check that the model is as it was built; a ValueError if not."""
@@ -100,9 +111,17 @@ class Checkpoint(keras.callbacks.Callback):
             )
         self.rows.append(row)
         self.progress.set_postfix(epoch=f"{epoch + 1}/{self.epochs}", **logs)
-        values = map(keras.ops.convert_to_numpy, self.variables)
+        facts = {"rows": self.rows, "told": environ.get(TOLD, "")}
+        values = map(_to_numpy, self.variables)
         with atomic_write(self.path) as part:
-            np.savez(part, json.dumps(self.rows), *values)
+            np.savez(part, json.dumps(facts), *values)
+
+
+def _to_numpy(variable):
+    """Return the values of a variable, in a type that numpy itself has: it lacks bfloat16."""
+    if variable.dtype == "bfloat16":
+        variable = keras.ops.cast(variable, "float32")
+    return keras.ops.convert_to_numpy(variable)
 
 
 def _list_fixed(model):

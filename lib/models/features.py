@@ -11,7 +11,7 @@ from lib.base.storage import atomic_write, require_room
 from lib.base.work import run_blocks
 from lib.base.workspace import Workspace
 from lib.data.store import Selection, open_store
-from lib.models.keys import make_key
+from lib.models.keys import make_frozen_key
 
 BATCH = 32
 load_once = lru_cache(maxsize=1)(keras.saving.load_model)  # in each worker
@@ -23,8 +23,8 @@ def cached_features(
 ) -> Selection:
     """Run every picture through a frozen extractor once, or read an earlier run's features.
 
-    They lie in a store in `ws.scratch`, that of the extractor's configuration and weights and of the
-    version of Keras, found by the pictures' content: a killed run goes on where it stopped, and any
+    They lie in a store in `ws.scratch`, that of `keys.make_frozen_key` and of the version of Keras, found by
+    the pictures' content: a killed run goes on where it stopped, and any
     number of processes share them. Of pictures, uint8 (n, size, size, 3), they are float32
     (n, *features), indexed like an array.
 
@@ -32,7 +32,7 @@ def cached_features(
         OSError: they would find no room.
         ValueError: some are no finite numbers.
     """
-    name = f"features_{keras.__version__}_{make_key(extractor)}"
+    name = f"features_{keras.__version__}_{make_frozen_key(extractor)}"
     dtype = (np.float32, extractor.output_shape[1:])
     store = open_store(ws.scratch, name, dtype)
     missing = np.array(store.find_missing(images.digests))

@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-import re
 import uuid
 
 import keras
@@ -13,11 +12,8 @@ from lib.data.generators import Batches
 
 # Counts in every key: raise it when the same settings no longer give the same training.
 TRAINING_VERSION = 8
-# Of JSON, the name of an object (that of a policy is what it computes in), and a layer that is meant by
-# its name: [name, call, which answer of it].
-NAME = re.compile(
-    r'(?<!Policy", "config": {"name": )(?<="name": )"[^"]*"|(?<=\[)"[^"]*"(?=, \d+, \d+])'
-)
+# Of no consequence where nothing is trained.
+OF_TRAINING = ("trainable", "seed")
 
 
 def make_key(*parts: object) -> str:
@@ -52,9 +48,44 @@ def _describe_config(config):
     Names are numbered in the order in which they first appear: so they don't count, but which layer is
     meant does.
     """
-    numbers = {}
-    text = json.dumps(simplify(config), sort_keys=True)
-    return NAME.sub(lambda name: str(numbers.setdefault(name[0], len(numbers))), text)
+    return json.dumps(_number_names(simplify(config), {}), sort_keys=True)
+
+
+def _number_names(part, numbers):
+    """Return a configuration with numbers in place of names; those of further names are added to `numbers`."""
+    match part:
+        case {"class_name": str(kind)} if kind.endswith("Policy"):
+            # Its name is what it computes in.
+            return part
+        case dict():
+            numbered = {}
+            for key, value in sorted(part.items()):
+                if key == "name" and isinstance(value, str):
+                    numbered[key] = numbers.setdefault(value, len(numbers))
+                else:
+                    numbered[key] = _number_names(value, numbers)
+            return numbered
+        case [str(name), int(call), int(answer)]:
+            # A layer that is meant by its name, and which answer to which call of it.
+            return [numbers.setdefault(name, len(numbers)), call, answer]
+        case list():
+            return [_number_names(each, numbers) for each in part]
+    return part
+
+
+def make_frozen_key(model: keras.Model) -> str:
+    """Hash what decides the answers of a model that is not trained: 32 hex digits.
+
+    Of its configuration and variables count all but what trains, and how random layers are seeded: so a
+    network is the same that was saved and loaded again, or built after another seed.
+    """
+    config = _visit_parts(model.get_config(), _forget_training)
+    return make_key(model.dtype_policy.name, _describe_config(config), model.weights)
+
+
+def _forget_training(part):
+    """Leave out of one object of a configuration what has no consequence where nothing is trained."""
+    return {key: part[key] for key in part if key not in OF_TRAINING}
 
 
 def make_keys(
@@ -63,13 +94,13 @@ def make_keys(
     batches: list[Batches],
     decisive: list,
     seed: int,
+    jit_compile: bool = False,
 ) -> dict:
     """Make the keys of a training, as fields of its record.
 
     A training is decided by the batches, the layers, how the model is compiled, what learns, and all
     weights. A family leaves out the seed and the first weights of what learns, but not how these are
-    drawn. Where a model is made or compiled with code of one's own the key is always another, and a note
-    says so.
+    drawn. Where a model is made or compiled with code of one's own the key is always another.
 
     Args:
         model: as it is compiled.
@@ -77,38 +108,41 @@ def make_keys(
         batches: to train and to validate on.
         decisive: further settings, such as epochs.
         seed: of the first weights and the batches.
+        jit_compile: as in `describe_settings`.
     """
     family = make_key(
         decisive,
         TRAINING_VERSION,
         batches[0].part.set_hash,
         [part.describe() for part in batches],
-        describe_settings(model),
+        describe_settings(model, jit_compile),
         _list_initializers(model),
         _describe_config(whole.get_config()),
         model.non_trainable_weights,
     )
-    own = [keras.saving.serialize_keras_object(model), model.get_compile_config()]
-    custom = find_custom_objects(own)
-    if custom:
-        print(
-            f"Note: always trained anew, since no key can tell what {', '.join(custom)} does; "
-            "what is of Keras is known by its name."
-        )
-    key = make_key(family, seed, model, whole, uuid.uuid4().hex if custom else "")
+    salt = uuid.uuid4().hex if find_training_code(model) else ""
+    key = make_key(family, seed, model, whole, salt)
     return {"family": family, "key": key, "seed": seed}
 
 
 def _list_initializers(model):
     """List how the first weights of a model are drawn."""
     found = []
+    for part in _list_parts(model.get_config()):
+        found.extend(part[key] for key in part if key.endswith("_initializer"))
+    return found
+
+
+def _list_parts(config):
+    """List all objects of a configuration, the inner ones first."""
+    parts = []
 
     def keep(part: dict) -> dict:
-        found.extend(part[key] for key in part if key.endswith("_initializer"))
+        parts.append(part)
         return part
 
-    _visit_parts(model.get_config(), keep)
-    return found
+    _visit_parts(config, keep)
+    return parts
 
 
 def _visit_parts(config, visit):
@@ -117,12 +151,18 @@ def _visit_parts(config, visit):
     return json.loads(text, object_hook=visit)
 
 
-def describe_settings(model: keras.Model) -> list:
-    """List the layers of a model, how it is compiled, and which of its variables learn."""
+def describe_settings(model: keras.Model, jit_compile: bool = False) -> list:
+    """List the layers of a model, how it is compiled, and which of its variables learn.
+
+    Args:
+        jit_compile: counts in place of the model's own, which Keras chooses by the machine. True gives
+            the keys that earlier versions made where there was a GPU.
+    """
     layers = _describe_config(model.get_config())
-    settings = _describe_config(model.get_compile_config())
+    compiled = (model.get_compile_config() or {}) | {"jit_compile": jit_compile}
     learns = [variable.trainable for variable in model.variables]
-    return [model.dtype_policy.name, layers, settings, model.jit_compile, learns]
+    settings = _describe_config(compiled)
+    return [model.dtype_policy.name, layers, settings, jit_compile, learns]
 
 
 def simplify(config: object) -> object:
@@ -154,12 +194,23 @@ def _simplify_part(part):
     return simple
 
 
+def find_training_code(model: keras.Model) -> list[str]:
+    """Name what is not Keras' own of the layers of a model, and of what it is compiled with."""
+    own = [keras.saving.serialize_keras_object(model), model.get_compile_config()]
+    return find_custom_objects(own)
+
+
+def find_policies(config: object) -> set[str]:
+    """Return the names of the dtype policies in a configuration, such as `mixed_float16`."""
+    parts = _list_parts(config)
+    policies = [part for part in parts if part.get("class_name") == "DTypePolicy"]
+    return {policy["config"]["name"] for policy in policies}
+
+
 def find_custom_objects(config: object) -> list[str]:
     """Name the layers and functions in a configuration that are not Keras' or keras-hub's own."""
-    parts = []
-    _visit_parts(simplify(config), parts.append)
     found = []
-    for part in parts:
+    for part in _list_parts(simplify(config)):
         kind = part.get("class_name")
         module = str(part.get("module", "keras"))
         if kind == "__lambda__" or not module.startswith("keras"):

@@ -59,6 +59,7 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
 
         Raises:
             TooFewGroupsError: too few groups, or only one class, would be left to learn from.
+            ValueError: all rows are the same.
         """
         self.classes_, y_true = np.unique(y, return_inverse=True)
         part = deal_folds(y_true, groups, PARTS, self.seed)
@@ -68,7 +69,13 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
                     "One of two classes is a single group of pictures (copies, look-alikes, given "
                     "ones): held out, it leaves one class to learn from. Add other pictures of it."
                 )
-        rows = np.where(find_flat(X), np.float32(0), X)  # They get no weight.
+        is_flat = find_flat(X)
+        if is_flat.all():
+            raise ValueError(
+                "The features of all pictures are the same, so no classifier can learn from them: name "
+                "another network."
+            )
+        rows = np.where(is_flat, np.float32(0), X)  # They get no weight.
         regression = LogisticRegression(class_weight=self.class_weight, max_iter=1000)
         scaler = StandardScaler().fit(rows)
         # Else a feature that is nearly always the same would decide the picture where it is not.

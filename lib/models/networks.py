@@ -53,13 +53,19 @@ def look_up(parameters: dict) -> None:
     Raises:
         ValueError, FileNotFoundError: there is none of a name.
     """
-    for key in ("BACKBONE", "BACKBONES"):
-        for spec in list_specs(parameters.get(key, "")):
-            name, _ = split_spec(spec)
-            if name.endswith(".keras"):
-                check_exists(Path(name), "Name a file of a network.")
-            elif not name.startswith((PRESET, "sketches")):
-                check_application(name)
+    specs = list_specs(parameters.get("BACKBONES", ""))
+    if parameters.get("BACKBONE"):
+        specs.append(parameters["BACKBONE"])
+    for spec in specs:
+        name, _ = split_spec(spec)
+        if name.endswith(".keras"):
+            check_exists(
+                Path(name),
+                "Name a file of a network; where a path has a comma, BACKBONES is a list: "
+                '["one,two.keras"].',
+            )
+        elif not name.startswith((PRESET, "sketches")):
+            check_application(name)
 
 
 def check_application(name: str) -> None:

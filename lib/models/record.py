@@ -118,6 +118,7 @@ class Found:
     set: str  # `split.identify_set`
     # By 05, of each network that took part: candidate, accuracy, low, high.
     contest: list[dict] = field(default_factory=list)
+    winner: str = ""  # by 05, the name of the model that it has made
     curve: Rise | None = None  # by 05, where half of the pictures can be tried
     # By 07: labels that it doubts, None before it has run; and pictures that it takes for copies of
     # one of the other part.
@@ -165,6 +166,21 @@ def update_record(ws: Workspace, record: Record, **facts: object) -> Record:
     return record
 
 
+def rename_family(ws: Workspace, record: Record, identity: dict) -> Record:
+    """Give a model the key of this version, and all trainings of its family the family.
+
+    Args:
+        ws: the workspace.
+        record: of a model that an earlier version has trained.
+        identity: its key, family and seed: `keys.make_keys`.
+    """
+    family = identity["family"]
+    for other in _read_records(ws):
+        if other.family == record.family != family:
+            update_record(ws, other, family=family)
+    return update_record(ws, record, **identity)
+
+
 def list_records(
     ws: Workspace, kinds: Collection[str] = (), name: str = ""
 ) -> list[Record]:
@@ -185,15 +201,7 @@ def list_records(
         if (not kinds or record.kind in kinds) and not record.thresholds:
             found.append(record)
     found.sort(key=attrgetter("date"))
-    set_hash = identify_set(read_split(ws))
-    current = [each for each in found if each.split_hash == set_hash]
-    families = {each.configuration: each.family for each in current}
-    runs = {
-        (each.configuration, each.seed): each
-        for each in current
-        if each.family == families[each.configuration]
-    }
-    records = list(runs.values())
+    records = _keep_current(found, identify_set(read_split(ws)))
     for record in found:
         if record not in records:
             why = "it is of other pictures, labels or parts, or was trained again since"
@@ -205,6 +213,20 @@ def list_records(
             "(scratch), 04_resnet50_transfer (transfer) or 05_backbones (linear) first."
         )
     return records
+
+
+def _keep_current(records, set_hash):
+    """Return those of a split that are of the newest family of their configuration, the newest of each seed.
+
+    The oldest record comes first, in what is given and in what is returned.
+    """
+    current = [each for each in records if each.split_hash == set_hash]
+    families = {each.configuration: each.family for each in current}
+    newest = {}
+    for record in current:
+        if record.family == families[record.configuration]:
+            newest[record.configuration, record.seed] = record
+    return list(newest.values())
 
 
 def _read_records(ws):

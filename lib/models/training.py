@@ -14,9 +14,9 @@ from lib.base.work import show_progress
 from lib.base.workspace import Workspace
 from lib.data import generators
 from lib.data.generators import Batches
-from lib.models import keys, saved
+from lib.models import keys, leftovers, saved
 from lib.models.checkpoint import Checkpoint
-from lib.models.record import Record, read_record
+from lib.models.record import Record, read_record, rename_family
 
 
 @dataclass(frozen=True)
@@ -136,11 +136,15 @@ class Runs:
         if isinstance(whole, tuple):
             model, whole = whole
         saved.check_saveable(whole)
+        custom = keys.find_training_code(model)
+        if custom:
+            print(
+                f"Note: always trained anew, since no key can tell what {', '.join(custom)} does; "
+                "what is of Keras is known by its name."
+            )
         train, validation = self.batches
         train = replace(train, seed=seed)
-        batches = [train, validation]
-        decisive = [self.epochs, self.class_weights, self.deterministic]
-        identity = keys.make_keys(model, whole, batches, decisive, seed)
+        identity = self._identify(model, whole, seed)
         name = whole.name if self.first is None else f"{whole.name}@{seed}"
         record = saved.describe_model(
             whole,
@@ -162,8 +166,14 @@ class Runs:
             "shuffle": False,  # The batches shuffle themselves: by seed and epoch alone.
             "verbose": 0,
         }
-        streams = map(generators.stream, batches)
+        streams = map(generators.stream, [train, validation])
         return Run(model, *streams, options, whole, record, checkpoint)
+
+    def _identify(self, model, whole, seed, jit_compile=False):
+        """Make the keys of the training with one seed, as fields of its record."""
+        decisive = [self.epochs, self.class_weights, self.deterministic]
+        batches = [replace(self.batches[0], seed=seed), self.batches[1]]
+        return keys.make_keys(model, whole, batches, decisive, seed, jit_compile)
 
     def _take(self, run):
         """Set the weights to those of a finished training, and return its record; None without one."""
@@ -178,15 +188,21 @@ class Runs:
             return None
         with contextlib.suppress(ValueError):
             model, kept = saved.open_model(path)
-            if kept.key == run.record.key:
+            identity = self._identify(run.model, run.whole, run.record.seed)
+            # Of an earlier version, where there was a GPU.
+            former = self._identify(run.model, run.whole, run.record.seed, True)
+            if kept.key == former["key"]:
+                kept = rename_family(self.ws, kept, identity)
+            if kept.key == identity["key"]:
                 run.whole.set_weights(model.get_weights())
                 print(
-                    f"Note: {name} is taken from the training of {kept.date}; --anew trains again"
+                    f"Note: {name} is taken from the training of {kept.date}, so `fit` is not called, whatever "
+                    "it is given; --anew trains again"
                 )
                 return kept
         print(
-            f"Note: {name} is trained anew: its pictures, layers or settings were others, or its file "
-            "is missing or damaged."
+            f"Note: {name} is trained anew: its pictures, layers or settings were others, an earlier version "
+            "trained it, or its file is missing or damaged."
         )
         return None
 
@@ -224,5 +240,5 @@ class Runs:
             y_prob=run.model.predict_on_batch(validation.inputs[:32]),
         )
         self.ws.save_table(pd.DataFrame(record.history), f"history/{name}.csv")
-        checkpoint.path.unlink()
+        leftovers.remove_of(self.ws, name)
         return record

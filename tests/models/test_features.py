@@ -87,3 +87,26 @@ def test_network_with_a_layer_that_is_random_in_training_gives_what_was_kept(
     features = cached_features(network, images, ws)
 
     assert np.array_equal(features[:], images[:].reshape(70, -1))
+
+
+def test_features_of_a_network_that_was_saved_and_built_after_another_seed_are_its_own(
+    images, ws, monkeypatch, tmp_path
+):
+    def build(seed):
+        keras.utils.set_random_seed(seed)
+        inner = keras.Sequential([keras.layers.Dense(4), keras.layers.Dropout(0.5)])
+        rows = [keras.Input((8, 8, 3)), keras.layers.Flatten(), inner]
+        return keras.Sequential(rows)
+
+    network = build(1)
+    cached_features(network, images, ws)
+    again = build(2)
+    again.set_weights(network.get_weights())
+    again.trainable = False
+    again.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    loaded.layers[-1].trainable = True
+
+    for same in (again, loaded):
+        monkeypatch.setattr(same, "predict_on_batch", None)  # a call would fail
+        cached_features(same, images, ws)

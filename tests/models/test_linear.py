@@ -161,3 +161,22 @@ def test_one_of_two_classes_in_one_group_is_an_error_that_says_so():
 
     with pytest.raises(ValueError, match="single group"):
         linear.TunedLogistic().fit(features, y_true, groups)
+
+
+def test_classifier_that_is_kept_has_the_chosen_c():
+    features, y_true = draw_features(200, 30)
+
+    classifier = fit(features, y_true)
+
+    scaler, regression = classifier.pipeline_
+    plain = LogisticRegression(C=classifier.C_, max_iter=1000)
+    plain.fit(scaler.transform(features), y_true)
+    assert classifier.C_ != 1.0
+    assert np.allclose(regression.coef_, plain.coef_, atol=0.01)
+
+
+def test_features_that_are_the_same_for_all_pictures_are_an_error_that_says_so():
+    features = np.ones((40, 5), np.float32)
+
+    with pytest.raises(ValueError, match="features of all pictures are the same"):
+        fit(features, np.arange(40) % 2)

@@ -270,6 +270,116 @@ def test_the_same_training_is_taken_from_its_files(first, trained, capsys):
     assert read_all(trained.results) == before
 
 
+@pytest.fixture
+def simulate_gpu(monkeypatch):
+    """Return what lets Keras compile from now on as it does where there is a GPU."""
+    return lambda: monkeypatch.setattr(
+        keras.Model, "_resolve_auto_jit_compile", lambda model: True
+    )
+
+
+def test_finished_training_is_taken_and_its_seeds_count_where_a_gpu_compiles(
+    prepared, simulate_gpu
+):
+    train_tiny(prepared, epochs=1, run_eagerly=False)
+    before = (prepared.results / "models/tiny.keras").read_bytes()
+    simulate_gpu()
+
+    again = train_tiny(prepared, epochs=1, seeds=[3, 4], run_eagerly=False)
+
+    assert again.model.jit_compile
+    assert was_taken(again)
+    assert (prepared.results / "models/tiny.keras").read_bytes() == before
+    records = list_records(prepared)
+    assert {record.name for record in records} == {"tiny", "tiny@4"}
+
+
+def test_training_that_was_stopped_on_a_gpu_goes_on_without_one(
+    prepared, simulate_gpu, monkeypatch, capsys
+):
+    simulate_gpu()
+    with pytest.raises(InterruptedError):
+        train_tiny(prepared, epochs=2, callbacks=[Stop()], run_eagerly=False)
+    monkeypatch.undo()
+
+    train_tiny(prepared, epochs=2, run_eagerly=False)
+
+    assert "goes on after epoch 1 of 2" in capsys.readouterr().out
+
+
+def test_trainings_of_an_earlier_version_on_a_gpu_are_taken_and_count_together(
+    prepared, monkeypatch, capsys
+):
+    with monkeypatch.context() as earlier:
+        describe = keys.describe_settings
+        earlier.setattr(
+            keys, "describe_settings", lambda *given: describe(*given[:-1], True)
+        )
+        train_tiny(prepared, epochs=1, seeds=[3, 4])
+    assert read_record(prepared.results / "models/tiny.json").key
+
+    again = train_tiny(prepared, epochs=1)
+
+    assert was_taken(again)
+    assert len(list_records(prepared)) == 2
+    assert was_taken(train_tiny(prepared, epochs=1, seeds=[3, 4]))
+    assert "anew" not in capsys.readouterr().out.replace("--anew", "")
+
+
+def stop_tiny(ws, **settings):
+    """Begin a training of two epochs, stop it after the first, and return the path of its checkpoint."""
+    before = set(ws.results.glob("checkpoints/*"))
+    with pytest.raises(InterruptedError):
+        train_tiny(ws, epochs=2, callbacks=[Stop()], **settings)
+    (path,) = set(ws.results.glob("checkpoints/*")) - before
+    return path
+
+
+def test_finished_training_removes_the_checkpoints_of_its_name_and_no_others(prepared):
+    stop_tiny(prepared, batch_size=6)
+    other = stop_tiny(prepared).with_name("tiny@4-0123456789abcdef.npz")
+    other.touch()
+
+    train_tiny(prepared, epochs=2)
+
+    assert list(prepared.results.glob("checkpoints/*")) == [other]
+
+
+def test_checkpoint_of_another_number_of_variables_is_begun_anew_after_a_note(
+    prepared, capsys
+):
+    path = stop_tiny(prepared)
+    with np.load(path) as kept:
+        np.savez(path, *list(kept.values())[:-1])
+
+    run = train_tiny(prepared, epochs=2)
+
+    assert f"Note: {path} is damaged" in capsys.readouterr().out
+    assert list(run.history.epoch) == [1, 2]
+
+
+def test_training_in_bfloat16_goes_on(prepared, set_policy, capsys):
+    set_policy("bfloat16")
+    stop_tiny(prepared)
+
+    run = train_tiny(prepared, epochs=2)
+
+    assert "goes on after epoch 1 of 2" in capsys.readouterr().out
+    assert list(run.history.epoch) == [1, 2]
+
+
+def test_model_of_which_one_layer_computes_in_half_precision_is_saved(prepared):
+    def build():
+        rough = keras.layers.Dense(64, "relu", dtype="mixed_float16")
+        model = build_classifier(keras.layers.Flatten(), rough)
+        model.compile("adam", LOSS, metrics=["accuracy"])
+        return model
+
+    train_built(prepared, build)
+
+    assert (prepared.results / "models/tiny.keras").exists()
+
+
 def shift_weights(model):
     model.set_weights([weight + 1 for weight in model.get_weights()])
 
