@@ -40,7 +40,6 @@ def spec(request, tmp_path_factory):
     """A default on small pictures, one block of each kind; of a preset, a small network of its family."""
     network, _ = networks.split_spec(request.param)
     if network.startswith(networks.PRESET):
-        pytest.importorskip("keras_hub")
         (family,) = [kind for kind in ("dinov2", "dinov3") if f":{kind}_" in network]
         preset = tmp_path_factory.mktemp("presets") / family
         save_preset(family.upper(), str(preset))

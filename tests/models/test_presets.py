@@ -1,7 +1,5 @@
 """Networks of keras-hub, tiny and of random weights: each kind by itself, and one through 05 and 06."""
 
-import importlib.util
-
 import keras
 import numpy as np
 import pytest
@@ -10,9 +8,6 @@ from test_contest import gather
 
 from lib.models import backbones, parts, saved
 
-pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("keras_hub") is None, reason="keras-hub is not installed"
-)
 POOLING = {
     "ViT": "class_token",
     "DINOV2": "class_token",
