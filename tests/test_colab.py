@@ -380,12 +380,12 @@ def test_notebook_works_on_a_machine_of_its_own_and_goes_on_where_one_was_taken_
     killed = session.run_notebook("03_augmented_cnn", small, STAND_IN_KILL="3")
     (kept,) = results.glob("checkpoints/*.npz")
     with np.load(kept) as checkpoint:
-        history = json.loads(str(checkpoint["arr_0"]))
+        kept_facts = json.loads(str(checkpoint["arr_0"]))
 
     resumed = session.run_notebook("03_augmented_cnn", small)
 
     assert killed == -9
-    assert [row["epoch"] for row in history] == [1, 2]
+    assert [row["epoch"] for row in kept_facts["rows"]] == [1, 2]
     assert resumed == 0
     reads = session.list_reads_before_training()
     # The archive is unpacked anew, and none of its 30 pictures is read on Drive.

@@ -23,7 +23,7 @@ NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in PATHS}
 ROOMS = """base.storage base.machine base.work base.parameters base.escapes base.paths_file base.workspace
 data.decoders data.pictures data.quality data.findings data.names data.listing data.archives data.earlier data.split data.series data.label_files data.labels data.sources
 data.store data.pixels data.hashes data.copies data.preparation data.generators data.sorting data.multi_labels
-models.temperature models.record models.linear models.networks models.parts models.keys models.saved models.backbones models.checkpoint
+models.temperature models.record models.leftovers models.linear models.networks models.parts models.keys models.saved models.backbones models.checkpoint
 models.training models.features models.resemblance models.litert
 models.gradcam models.classify
 evaluation.intervals evaluation.comparisons evaluation.label_tests evaluation.pooling evaluation.parents evaluation.calibration evaluation.metrics

@@ -120,7 +120,7 @@ def make_keys(
         _describe_config(whole.get_config()),
         model.non_trainable_weights,
     )
-    salt = uuid.uuid4().hex if find_training_code(model) else ""
+    salt = uuid.uuid4().hex if _find_training_code(model) else ""
     key = make_key(family, seed, model, whole, salt)
     return {"family": family, "key": key, "seed": seed}
 
@@ -194,10 +194,20 @@ def _simplify_part(part):
     return simple
 
 
-def find_training_code(model: keras.Model) -> list[str]:
+def _find_training_code(model: keras.Model) -> list[str]:
     """Name what is not Keras' own of the layers of a model, and of what it is compiled with."""
     own = [keras.saving.serialize_keras_object(model), model.get_compile_config()]
     return find_custom_objects(own)
+
+
+def tell_training_code(model: keras.Model) -> None:
+    """Say in a note that a model is always trained anew, if it has code of one's own."""
+    custom = _find_training_code(model)
+    if custom:
+        print(
+            f"Note: always trained anew, since no key can tell what {', '.join(custom)} does; what is of "
+            "Keras is known by its name."
+        )
 
 
 def find_policies(config: object) -> set[str]:

@@ -29,8 +29,8 @@ def remove_given_up(ws: Workspace, values: dict[str, dict]) -> None:
     told = {notebook: tell(notebook, values[notebook]) for notebook in values}
     removed = []
     for path in sorted(ws.results.glob("checkpoints/*.npz")):
-        # A damaged one is told by its training.
-        with suppress(OSError, ValueError, KeyError, BadZipFile):
+        # A damaged one is told by its training, and one of an earlier version says nothing.
+        with suppress(OSError, ValueError, KeyError, TypeError, BadZipFile):
             with np.load(path, allow_pickle=False) as kept:
                 facts = json.loads(str(kept["arr_0"]))
             notebook, _ = json.loads(facts["told"])

@@ -69,23 +69,12 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
                     "One of two classes is a single group of pictures (copies, look-alikes, given "
                     "ones): held out, it leaves one class to learn from. Add other pictures of it."
                 )
-        is_flat = find_flat(X)
-        if is_flat.all():
-            raise ValueError(
-                "The features of all pictures are the same, so no classifier can learn from them: name "
-                "another network."
-            )
-        rows = np.where(is_flat, np.float32(0), X)  # They get no weight.
         regression = LogisticRegression(class_weight=self.class_weight, max_iter=1000)
-        scaler = StandardScaler().fit(rows)
-        # Else a feature that is nearly always the same would decide the picture where it is not.
-        floor = MIN_SCALE * np.median(scaler.scale_[scaler.var_ > 0])
-        scaler.scale_ = np.maximum(scaler.scale_, floor)
-        scaled_rows = scaler.transform(rows)
+        scaler, scaled_rows = _standardise(X)
         min_loss = np.inf
         for strength in STRENGTHS:
             # A Python float: with numpy's, scikit-learn would compute in float64.
-            C = strength / rows.shape[1]
+            C = strength / scaled_rows.shape[1]
             regression.set_params(C=C, tol=ROUGH)
             y_prob = _answer_parts(regression, scaled_rows, y_true, part)
             temperature = fit_temperature(y_true, y_prob)
@@ -108,6 +97,25 @@ class TunedLogistic(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: np.ndarray) -> np.ndarray:
         """Return probabilities, float32 (n, classes), scaled by the temperature."""
         return apply_temperature(self.pipeline_.predict_proba(X), self.temperature_)
+
+
+def _standardise(features):
+    """Return a StandardScaler of features, float32 (n, d), and what it makes of them.
+
+    A ValueError where all of them are flat.
+    """
+    is_flat = find_flat(features)
+    if is_flat.all():
+        raise ValueError(
+            "The features of all pictures are the same, so no classifier can learn from them: name another "
+            "network."
+        )
+    rows = np.where(is_flat, np.float32(0), features)  # They get no weight.
+    scaler = StandardScaler().fit(rows)
+    # Else a feature that is nearly always the same would decide the picture where it is not.
+    floor = MIN_SCALE * np.median(scaler.scale_[scaler.var_ > 0])
+    scaler.scale_ = np.maximum(scaler.scale_, floor)
+    return scaler, scaler.transform(rows)
 
 
 def find_flat(features: np.ndarray) -> np.ndarray:

@@ -172,7 +172,7 @@ def rename_family(ws: Workspace, record: Record, identity: dict) -> Record:
     Args:
         ws: the workspace.
         record: of a model that an earlier version has trained.
-        identity: its key, family and seed: `keys.make_keys`.
+        identity: the key and the family that it has now.
     """
     family = identity["family"]
     for other in _read_records(ws):

@@ -1,6 +1,5 @@
 """Trainings: each is done once, goes on where it was cut short, is saved and checked; `fit` stands in the lesson."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import environ
@@ -136,12 +135,7 @@ class Runs:
         if isinstance(whole, tuple):
             model, whole = whole
         saved.check_saveable(whole)
-        custom = keys.find_training_code(model)
-        if custom:
-            print(
-                f"Note: always trained anew, since no key can tell what {', '.join(custom)} does; "
-                "what is of Keras is known by its name."
-            )
+        keys.tell_training_code(model)
         train, validation = self.batches
         train = replace(train, seed=seed)
         identity = self._identify(model, whole, seed)
@@ -176,35 +170,41 @@ class Runs:
         return keys.make_keys(model, whole, batches, decisive, seed, jit_compile)
 
     def _take(self, run):
-        """Set the weights to those of a finished training, and return its record; None without one."""
+        """Return the record of the training if it is finished, or None; a note says so."""
         name = run.record.name
         path = self.ws.results / f"models/{name}.keras"
         # Where there is a checkpoint, the same training was begun anew, and goes on.
-        if (
-            environ.get("TRAIN_ANEW")
-            or run.checkpoint.path.exists()
-            or read_record(path) is None
-        ):
+        is_begun = run.checkpoint.path.exists()
+        if environ.get("TRAIN_ANEW") or is_begun or read_record(path) is None:
             return None
-        with contextlib.suppress(ValueError):
-            model, kept = saved.open_model(path)
-            identity = self._identify(run.model, run.whole, run.record.seed)
-            # Of an earlier version, where there was a GPU.
-            former = self._identify(run.model, run.whole, run.record.seed, True)
-            if kept.key == former["key"]:
-                kept = rename_family(self.ws, kept, identity)
-            if kept.key == identity["key"]:
-                run.whole.set_weights(model.get_weights())
-                print(
-                    f"Note: {name} is taken from the training of {kept.date}, so `fit` is not called, whatever "
-                    "it is given; --anew trains again"
-                )
-                return kept
+        kept = self._open_finished(path, run)
+        if kept is None:
+            print(
+                f"Note: {name} is trained anew: its pictures, layers or settings were others, an earlier version "
+                "trained it, or its file is missing or damaged."
+            )
+            return None
         print(
-            f"Note: {name} is trained anew: its pictures, layers or settings were others, an earlier version "
-            "trained it, or its file is missing or damaged."
+            f"Note: {name} is taken from the training of {kept.date}, so `fit` is not called, whatever it is "
+            "given; --anew trains again"
         )
-        return None
+        return kept
+
+    def _open_finished(self, path, run):
+        """Set the weights to those of a file, and return its record; None where it is of another training."""
+        try:
+            model, kept = saved.open_model(path)
+        except ValueError:  # missing or damaged
+            return None
+        identity = {"key": run.record.key, "family": run.record.family}
+        # Of an earlier version, where there was a GPU.
+        former = self._identify(run.model, run.whole, run.record.seed, True)
+        if kept.key == former["key"]:
+            kept = rename_family(self.ws, kept, identity)
+        if kept.key != run.record.key:
+            return None
+        run.whole.set_weights(model.get_weights())
+        return kept
 
     def _offer(self, run):
         """Yield a run, save its model, checked on some pictures, and return its record.

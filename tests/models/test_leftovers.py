@@ -10,7 +10,8 @@ from lib.models import leftovers
 
 @pytest.fixture
 def begun(ws):
-    """A workspace with a checkpoint of 02 of five epochs, one of 03, one by hand, and a damaged one."""
+    """A workspace with a checkpoint of 02 of five epochs, one of 03, one by hand,
+    one of an earlier version, and a damaged one."""
     told = {
         "baseline_cnn-1": leftovers.tell("02_baseline_cnn", {"EPOCHS": 5, "SEEDS": 3}),
         "augmented_cnn-2": leftovers.tell("03_augmented_cnn", {"EPOCHS": 5}),
@@ -19,6 +20,7 @@ def begun(ws):
     for name, text in told.items():
         facts = json.dumps({"rows": [], "told": text})
         np.savez(ws.file("checkpoints", f"{name}.npz"), facts, np.zeros(3))
+    np.savez(ws.file("checkpoints", "older-5.npz"), json.dumps([]), np.zeros(3))
     ws.file("checkpoints", "half-4.npz").write_bytes(b"half")
     return ws
 
