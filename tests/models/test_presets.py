@@ -6,7 +6,7 @@ import pytest
 from conftest import add_head
 from test_contest import gather
 
-from lib.models import backbones, parts, saved
+from lib.models import backbones, gradcam, keys, parts, saved
 
 POOLING = {
     "ViT": "class_token",
@@ -52,6 +52,19 @@ TINY = {
         "apply_downsample": [False, True],
         "use_lightweight_conv_block": [False, False],
     },
+    "EfficientNet": {
+        "stackwise_kernel_sizes": [3, 5],
+        "stackwise_num_repeats": [1, 1],
+        "stackwise_input_filters": [8, 8],
+        "stackwise_output_filters": [8, 16],
+        "stackwise_expansion_ratios": [1, 6],
+        "stackwise_strides": [1, 2],
+        "stackwise_squeeze_and_excite_ratios": [0, 0],
+        "stackwise_block_types": ["v1", "v1"],
+        "width_coefficient": 1.0,
+        "depth_coefficient": 1.0,
+        "activation": "relu6",
+    },
     "MiT": SHAPE
     | {
         "layerwise_depths": [1, 1],
@@ -87,6 +100,17 @@ TINY = {
     | {"embed_dim": 16, "depths": [1, 1], "num_heads": [1, 2], "window_size": 3},
 }
 PIXELS = np.random.default_rng(0).uniform(0, 255, (2, 48, 48, 3)).astype(np.float32)
+
+
+# Rows and columns of a heatmap; 3 of 48 pixels in pieces of 16.
+PLACES = {
+    "EfficientNet": 12,
+    "HGNetV2": 6,
+    "MiT": 6,
+    "MobileNetV5": 12,
+    "ResNet": 6,
+    "SwinTransformer": 12,
+}
 
 
 def build_network(kind):
@@ -165,6 +189,51 @@ def test_file_answers_as_its_model(model, tmp_path):
 
     again = keras.saving.load_model(path, safe_mode=True)
     assert np.allclose(again(PIXELS), model(PIXELS), atol=1e-5)
+
+
+@pytest.fixture(scope="module", params=TINY)
+def any_kind(request):
+    from keras_hub import models
+
+    if not hasattr(models, f"{request.param}Backbone"):
+        pytest.skip("Earlier releases of keras-hub have fewer.")
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def any_spec(any_kind, folder):
+    save_preset(any_kind, str(folder / any_kind))
+    return f"hub:{folder / any_kind}@48"
+
+
+@pytest.fixture(scope="module")
+def any_model(any_kind, any_spec, tmp_path_factory):
+    """The model that 05 saves of a kind, as it is loaded again after another seed, and the features' key of 05."""
+    keras.utils.set_random_seed(1)
+    backbone = backbones.load_backbone(any_spec, "imagenet", None, {}, None)
+    extractor = parts.build_extractor(backbone)
+    path = tmp_path_factory.mktemp("saved") / "model.keras"
+    saved.write_model(add_head(extractor.input, extractor.output), path)
+    keras.utils.set_random_seed(2)
+    return keras.saving.load_model(path), keys.make_frozen_key(extractor)
+
+
+def test_features_that_05_computed_are_found_by_07(any_model):
+    model, known = any_model
+
+    extractor, _ = parts.find_parts(model)
+
+    assert keys.make_frozen_key(extractor) == known
+
+
+def test_heatmap_has_a_number_for_each_piece_of_the_picture(any_kind, any_model):
+    model, _ = any_model
+
+    heatmaps = gradcam.grad_cam(model, PIXELS.astype(np.uint8))
+
+    side = PLACES.get(any_kind, 3)
+    assert heatmaps.shape == (2, side, side)
+    assert heatmaps.max(axis=(1, 2)).tolist() == [1, 1]
 
 
 def test_preset_that_names_neither_size_nor_offset_sees_224_pixels(folder):
