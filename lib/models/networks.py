@@ -48,12 +48,18 @@ def list_specs(text: str | list[str]) -> list[str]:
 
 
 def look_up(parameters: dict) -> None:
-    """Look up what BACKBONE and BACKBONES name, without loading it: files and models of keras.applications.
+    """Look up the networks that parameters name, without loading them: files and models of keras.applications.
+
+    Args:
+        parameters: of the notebooks; BACKBONE, BACKBONES (auto names none), ON_CPU and ON_GPU count.
 
     Raises:
         ValueError, FileNotFoundError: there is none of a name.
     """
-    specs = list_specs(parameters.get("BACKBONES", ""))
+    specs = []
+    for name in ("BACKBONES", "ON_CPU", "ON_GPU"):
+        if parameters.get(name, "auto") != "auto":
+            specs += list_specs(parameters[name])
     if parameters.get("BACKBONE"):
         specs.append(parameters["BACKBONE"])
     for spec in specs:

@@ -21,7 +21,7 @@ WRONG = {
     "AUGMENT": ("true", "True or False"),
     "BACKBONES": (
         ["a", "a"],
-        "names with commas between them, or a list of them, none",
+        '"auto", names with commas between them, or a list of them, none',
     ),
     "BATCH_SIZE": (32.0, "a whole number from 1 to 8,192"),
     "COVERAGE": (95, "a share from 0.01 to 0.9999, say 0.95"),

@@ -51,7 +51,6 @@ def gather(specs, ws):
     names = {
         "BACKBONES": specs,
         "IMAGE_SIZE": None,
-        "ON_GPU": "",
         "SEED": 0,
         "WEIGHTS": "imagenet",
         "train_rows": table[table.part == "train"],
