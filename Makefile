@@ -24,7 +24,7 @@ SIDE_BY_SIDE = --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=ta
 # Quiet: TensorFlow's start-up notes say nothing about the pictures.
 export TF_CPP_MIN_LOG_LEVEL = 3
 
-.PHONY: demo run quick lessons test test-rooms test-notebooks faults simulations mutants bench colab handouts format
+.PHONY: demo run quick lessons test test-rooms test-notebooks faults gpu simulations mutants bench colab handouts format
 
 demo: $(VENV)/installed  ## the whole chain on the drawn pictures
 	$(CHAIN) --paths demo $(ARGUMENTS)
@@ -63,6 +63,9 @@ lessons: $(VENV)/installed-tests  ## runs all lessons on the demo, and writes wh
 
 faults: $(VENV)/installed-tests  ## the long versions of the tests of faults; prints a table
 	PYTHONPATH=. $(BIN)/python tests/faults.py $(ARGUMENTS)
+
+gpu: $(VENV)/installed-tests  ## trainings that change between GPU and CPU, their answers, heatmaps; prints a table
+	PYTHONPATH=. $(BIN)/python tests/on_a_gpu.py $(ARGUMENTS)
 
 simulations: $(VENV)/installed-tests  ## how often intervals and tests are wrong; prints a table
 	PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/simulations.py
