@@ -20,12 +20,12 @@ from unittest import mock
 
 import faults
 import numpy as np
-from conftest import read_all
 
-from lib.base import workspace
+from lib.base import storage, workspace
 from lib.base.machine import describe_environment
 from lib.base.parameters import read_defaults
 from lib.models import networks
+from lib.models.record import read_record
 
 STAND_IN = Path(__file__).with_name("gpu_stand_in")
 # The first training of these is killed; the others follow.
@@ -102,16 +102,25 @@ def kill_after_an_epoch(
 ) -> None:
     """Start a chain, and kill it and its kernel when a training has its first checkpoint."""
     process = start(paths, arguments, machine)
-    while not list(root.glob("r/checkpoints/*.npz")):
+    whole = []
+    while not whole:
         assert process.poll() is None, process.communicate()
         time.sleep(0.05)
+        found = root.glob("r/checkpoints/*.npz")
+        whole = [path for path in found if not path.match(storage.UNFINISHED)]
     faults.kill(process, with_kernel=True)
 
 
 def read_kept(root: Path) -> dict:
-    """Read what must stay as it is: models and their records, and the sizes of stored features."""
-    kept = read_all(root / "r/models")
-    for path in filter(Path.is_file, (root / "s").rglob("features_*/**/*")):
+    """Read what must stay: keys of models, files of trained ones, and sizes of stored features."""
+    kept = {}
+    for path in root.glob("r/models/*.keras"):
+        record = read_record(path)
+        kept[record.name] = [record.key]
+        # The file of a linear one holds names of layers, which count what was built before.
+        if record.kind != "linear":
+            kept[record.name].append(record.file_hash)
+    for path in filter(Path.is_file, root.glob("s/stores/*/features_*/*")):
         kept[path.relative_to(root)] = path.stat().st_size
     return kept
 
@@ -146,7 +155,7 @@ def train_on_both(
         ("killed on the GPU, without it", ", ".join(went_on) or "begins anew"),
         ("again without the GPU: taken", again.count("is taken from the training")),
         ("again without the GPU: trained anew", again.count("is trained anew")),
-        ("again without the GPU: files that changed", len(changed)),
+        ("again without the GPU: models and features that changed", len(changed)),
     ]
 
 

@@ -124,27 +124,39 @@ def _load_preset(spec, size):
     from keras_hub import layers, models
 
     preset = spec.removeprefix(PRESET)
-    load = models.Backbone.from_preset
     check_handle(preset, models.Backbone.presets)
     converter = layers.ImageConverter.from_preset(preset)
     own_sizes = converter.image_size or [224]
     size = size or own_sizes[0]
+    tower = _open_tower(preset, size)
+    pixels = keras.Input((size, size, 3), name="pixels")
+    rescaling = keras.layers.Rescaling(converter.scale or 1.0, converter.offset or 0.0)
+    outputs = _connect(tower, rescaling(pixels))
+    network = keras.Model(pixels, outputs, name=tower.name)
+    return Network(network, size, Path(preset).name)
+
+
+def _open_tower(preset, size):
+    """Open a preset; of a network for pictures and text, the half that sees."""
+    from keras_hub import models
+
+    load = models.Backbone.from_preset
     try:
         # Some can be built for any size; others have no such argument, or no other size.
         tower = load(preset, image_shape=(size, size, 3))
     except (TypeError, ValueError):
         tower = load(preset)
-    # Of a network for pictures and text, the half that sees.
-    tower = getattr(tower, "vision_encoder", tower)
-    pixels = keras.Input((size, size, 3), name="pixels")
-    rescaling = keras.layers.Rescaling(converter.scale or 1.0, converter.offset or 0.0)
-    scaled = rescaling(pixels)
-    # Some take the pictures by name, in a dictionary, and some give the maps of each stage so.
-    outputs = tower(keras.tree.map_structure(lambda _: scaled, tower.input))
+    return getattr(tower, "vision_encoder", tower)
+
+
+def _connect(tower, pictures):
+    """Return what a network gives of pictures; of the maps of several stages the smallest."""
+    # Some take pictures by name, in a dictionary, and some give maps so.
+    inputs = keras.tree.map_structure(lambda _: pictures, tower.input)
+    outputs = tower(inputs)
     if isinstance(outputs, dict):
-        outputs = min(outputs.values(), key=lambda maps: maps.shape[1])
-    network = keras.Model(pixels, outputs, name=tower.name)
-    return Network(network, size, Path(preset).name)
+        return min(outputs.values(), key=lambda maps: maps.shape[1])
+    return outputs
 
 
 def check_handle(preset: str, presets: dict[str, dict]) -> None:
