@@ -94,16 +94,21 @@ def sort_pictures(
     with explain_full_disk(unfinished):
         unfinished.mkdir()
         (unfinished / MARKER).write_text(ABOUT_UNFINISHED)
-        for row, name in names.items():
-            file = files[row]
-            copy = unfinished / name / Path(file).name
-            while copy.exists():
-                copy = copy.with_stem(f"{copy.stem}_{row}")
-            copy.parent.mkdir(exist_ok=True)
-            shutil.copy2(file, copy)
+        _copy_all(unfinished, files, names)
         shutil.copyfile(whole, unfinished / TABLE)
     shutil.rmtree(folder, ignore_errors=True)
     unfinished.rename(folder)
     marker.unlink()
     counts = [f"{count:,} {name}" for name, count in names.value_counts().items()]
     print(f"copied into {folder}: {', '.join(counts)}")
+
+
+def _copy_all(folder, files, names):
+    """Copy files into folders of a folder, called as `names` says of their rows."""
+    for row, name in names.items():
+        file = files[row]
+        copy = folder / name / Path(file).name
+        while copy.exists():
+            copy = copy.with_stem(f"{copy.stem}_{row}")
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy2(file, copy)

@@ -131,13 +131,13 @@ def _load_preset(spec, size):
     tower = _open_tower(preset, size)
     pixels = keras.Input((size, size, 3), name="pixels")
     rescaling = keras.layers.Rescaling(converter.scale or 1.0, converter.offset or 0.0)
-    outputs = _connect(tower, rescaling(pixels))
+    outputs = _ask(tower, rescaling(pixels))
     network = keras.Model(pixels, outputs, name=tower.name)
     return Network(network, size, Path(preset).name)
 
 
 def _open_tower(preset, size):
-    """Open a preset; of a network for pictures and text, the half that sees."""
+    """Open a preset, or only the half of it that sees where it is for pictures and text."""
     from keras_hub import models
 
     load = models.Backbone.from_preset
@@ -149,8 +149,8 @@ def _open_tower(preset, size):
     return getattr(tower, "vision_encoder", tower)
 
 
-def _connect(tower, pictures):
-    """Return what a network gives of pictures; of the maps of several stages the smallest."""
+def _ask(tower, pictures):
+    """Return what a network makes of pictures: where it gives maps of several stages, the smallest."""
     # Some take pictures by name, in a dictionary, and some give maps so.
     inputs = keras.tree.map_structure(lambda _: pictures, tower.input)
     outputs = tower(inputs)

@@ -4,6 +4,7 @@ Every Python process that has this folder in PYTHONPATH begins here, kernels inc
 the CPU, but by XLA, which rounds otherwise.
 """
 
+# TensorFlow brings it.
 import wrapt
 
 

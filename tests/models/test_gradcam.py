@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import on_a_gpu
 import pytest
 from conftest import add_head, build_classifier
 from keras import layers
@@ -188,25 +189,10 @@ def test_heat_lies_where_the_mark_is_that_a_model_has_learned_to_tell(build, cou
     assert (shares > 0.5).sum() >= 90
 
 
-@pytest.mark.parametrize(
-    "kind, side, settings",
-    [
-        ("DINOV2", 224, {"patch_size": 14, "position_embedding_shape": (518, 518)}),
-        ("DINOV3", 256, {"patch_size": 16}),
-    ],
-)
-def test_heatmap_of_dino_s_with_registers_has_sixteen_rows(kind, side, settings):
-    from keras_hub import models
-
-    tower = getattr(models, f"{kind}Backbone")(
-        image_shape=(side, side, 3),
-        num_layers=12,
-        num_heads=6,
-        hidden_dim=384,
-        intermediate_dim=1536,
-        num_register_tokens=4,
-        **settings,
-    )
+@pytest.mark.parametrize("kind", on_a_gpu.DINOS)
+def test_heatmap_of_dino_s_with_registers_has_sixteen_rows(kind):
+    tower = on_a_gpu.build_dino(kind)
+    side, *_ = on_a_gpu.DINOS[kind]["image_shape"]
     pixels = keras.Input((side, side, 3))
     tokens = tower(pixels / 255)
     model = add_head(pixels, parts.pool(tokens))
